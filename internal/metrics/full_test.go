@@ -1,0 +1,50 @@
+//go:build unix
+
+package metrics
+
+import (
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"testing"
+)
+
+// A file that may not grow stands in for a full disk: part of the line is
+// written, then the system refuses.
+func TestWriteToAFullDisk(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "metrics.jsonl")
+	w, err := Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	if err := w.Write(sample(Train, 1)); err != nil {
+		t.Fatal(err)
+	}
+
+	var old syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &old); err != nil {
+		t.Fatal(err)
+	}
+	signal.Ignore(syscall.SIGXFSZ) // else the refusal ends the process
+	defer signal.Reset(syscall.SIGXFSZ)
+	tight := old
+	tight.Cur = 200 // less than two lines
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &tight); err != nil {
+		t.Fatal(err)
+	}
+	err = w.Write(sample(Train, 2))
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &old); err != nil {
+		t.Fatal(err)
+	}
+	if err == nil {
+		t.Fatal("a line was written beyond the limit")
+	}
+
+	if err := w.Write(sample(Train, 3)); err != nil { // there is room again
+		t.Fatal(err)
+	}
+	if got := steps(t, path); len(got) != 2 || got[1] != 3 {
+		t.Errorf("steps are %v, want [1 3]", got)
+	}
+}
