@@ -1,0 +1,604 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+
+	"alexnet/dnn"
+	"alexnet/model"
+)
+
+// Options are what a program depends on besides the network and the devices.
+type Options struct {
+	Batch        int
+	Mode         Mode
+	MeanH, MeanW int  // size of the stored images; 0 stands for the network's input
+	KeepAll      bool // no memory is shared, so that every layer's output can be looked at afterwards
+}
+
+// Compile plans a step of net, whose shapes have been inferred without a
+// problem, on the named devices: one, or one for each column.
+func Compile(net *model.Net, devices []string, o Options) (*Program, error) {
+	if len(devices) != 1 && len(devices) != net.Columns {
+		return nil, fmt.Errorf("cannot place %s on %d devices: it has %d columns, so give 1 device or one for each column",
+			net.Name, len(devices), net.Columns)
+	}
+	if o.Batch < 1 || o.Batch > model.MaxBatch {
+		return nil, fmt.Errorf("batch %d, want 1 to %d", o.Batch, model.MaxBatch)
+	}
+	if net.Input.C != 3 {
+		return nil, fmt.Errorf("the input of %s is %v, but images are RGB: it needs 3 channels", net.Name, net.Input)
+	}
+	if o.MeanH == 0 && o.MeanW == 0 {
+		o.MeanH, o.MeanW = net.Input.H, net.Input.W
+	}
+	if o.MeanH < net.Input.H || o.MeanW < net.Input.W {
+		return nil, fmt.Errorf("images of %dx%d are smaller than the input of %s, %v: pack them larger or make the input smaller",
+			o.MeanH, o.MeanW, net.Name, net.Input)
+	}
+	b := newBuilder(net, devices, o)
+	b.feed()
+	for i := range net.Layers {
+		b.forward(i)
+	}
+	b.results()
+	b.Forward = len(b.Steps)
+	if o.Mode == Train {
+		for i := len(net.Layers) - 1; i >= 0; i-- {
+			b.backward(i)
+		}
+	}
+	if err := b.layout(o.KeepAll); err != nil {
+		return nil, err
+	}
+	b.order()
+	return b.Program, nil
+}
+
+// builder collects tensors and steps. A part is the share of the network that
+// one device holds: all columns, or one. Tensors that a part does not have are
+// zero.
+type builder struct {
+	*Program
+	o       Options
+	readers [][]int          // of each layer's output
+	learns  []bool           // whether a gradient by the layer's output is needed
+	input   []dnn.Tensor     // [part]
+	in      [][]dnn.Tensor   // [layer][part] what the layer reads, joined
+	alias   [][]bool         // [layer][part] whether that is a layer's output as it is
+	out     [][]dnn.Tensor   // [layer][part]
+	where   [][]dnn.Tensor   // [layer][part] of max pools
+	dIn     [][]dnn.Tensor   // [layer][part] gradient by in
+	params  [][][]dnn.Tensor // [layer][part] weight, bias, and the momentum of each
+	control []dnn.Tensor     // [part]
+	labels  dnn.Tensor
+	stats   dnn.Tensor
+}
+
+func newBuilder(net *model.Net, devices []string, o Options) *builder {
+	n, parts := len(net.Layers), len(devices)
+	table := func() [][]dnn.Tensor {
+		t := make([][]dnn.Tensor, n)
+		for i := range t {
+			t[i] = make([]dnn.Tensor, parts)
+		}
+		return t
+	}
+	b := &builder{
+		Program: &Program{Net: net, Batch: o.Batch, Mode: o.Mode},
+		o:       o,
+		readers: make([][]int, n), learns: make([]bool, n),
+		input: make([]dnn.Tensor, parts), control: make([]dnn.Tensor, parts),
+		in: table(), out: table(), where: table(), dIn: table(),
+		alias: make([][]bool, n), params: make([][][]dnn.Tensor, n),
+	}
+	for _, name := range devices {
+		b.Devices = append(b.Devices, &Device{Name: name, Tensors: make([]Tensor, 1)})
+	}
+	for i, l := range net.Layers {
+		p, _ := l.Params()
+		b.learns[i] = p.Rate > 0 || p.BiasRate > 0
+		for _, f := range l.From {
+			if f != model.InputIndex {
+				b.learns[i] = b.learns[i] || b.learns[f]
+				if !slices.Contains(b.readers[f], i) {
+					b.readers[f] = append(b.readers[f], i)
+				}
+			}
+		}
+		b.alias[i] = make([]bool, parts)
+		b.params[i] = make([][]dnn.Tensor, parts)
+	}
+	return b
+}
+
+func (b *builder) parts() int { return len(b.Devices) }
+
+// columns returns how many columns a part holds.
+func (b *builder) columns() int { return b.Net.Columns / b.parts() }
+
+// runs returns the parts that layer i runs on: all, but for the softmax.
+func (b *builder) runs(i int) int {
+	if _, ok := b.Net.Layers[i].Spec.(model.Softmax); ok {
+		return 1
+	}
+	return b.parts()
+}
+
+func (b *builder) tensor(part int, segment Segment, name string, shape ...int) dnn.Tensor {
+	bytes := int64(4)
+	for _, n := range shape {
+		bytes *= int64(n)
+	}
+	d := b.Devices[part]
+	d.Tensors = append(d.Tensors, Tensor{Name: name, Shape: shape, Bytes: bytes, Segment: segment, First: -1})
+	return dnn.Tensor(len(d.Tensors) - 1)
+}
+
+// pin keeps memory that the host writes from being shared.
+func (b *builder) pin(part int, t dnn.Tensor) dnn.Tensor {
+	b.Devices[part].Tensors[t].pinned = true
+	return t
+}
+
+func (b *builder) step(layer int, pass Pass, part int, s Stream, a Action) {
+	b.Steps = append(b.Steps, Step{Layer: layer, Pass: pass, Device: part, Stream: s, Action: a})
+}
+
+func (b *builder) launch(layer int, pass Pass, part int, op dnn.Op) {
+	b.step(layer, pass, part, Compute, Launch{op})
+}
+
+// images returns the shape of a batch of s.
+func (b *builder) images(s dnn.Shape) []int { return []int{b.Batch, s.C, s.H, s.W} }
+
+// feed brings a batch to every device and makes the network's input of it.
+// Weights come first in memory, then the mean, then momentum: so programs that
+// train and programs that test find the same weights at the same place.
+func (b *builder) feed() {
+	in := b.Net.Input
+	momentum := make([]func(), 0, len(b.Net.Layers))
+	for part := range b.parts() {
+		for i, l := range b.Net.Layers {
+			weight, bias := b.Net.ParamShapes(i)
+			if weight == nil {
+				continue
+			}
+			weight, bias = slices.Clone(weight), slices.Clone(bias)
+			weight[0] /= b.parts()
+			bias[0] /= b.parts()
+			b.params[i][part] = []dnn.Tensor{
+				b.tensor(part, State, l.Name+".weight", weight...),
+				b.tensor(part, State, l.Name+".bias", bias...),
+			}
+			momentum = append(momentum, func() {
+				b.params[i][part] = append(b.params[i][part],
+					b.tensor(part, State, "momentum."+l.Name+".weight", weight...),
+					b.tensor(part, State, "momentum."+l.Name+".bias", bias...))
+			})
+		}
+	}
+	for part := range b.parts() {
+		mean := b.tensor(part, State, "mean", b.o.MeanH, b.o.MeanW, in.C)
+		pixels := b.pin(part, b.tensor(part, Work, "pixels", b.Batch, in.H, in.W, in.C))
+		b.Devices[part].Tensors[pixels].Bytes /= 4 // uint8
+		views := b.pin(part, b.tensor(part, Work, "views", b.Batch, dnn.ViewFloats))
+		b.control[part] = b.pin(part, b.tensor(part, Work, "control", dnn.ControlBytes/4))
+		b.input[part] = b.tensor(part, Work, "input", b.images(dnn.Shape(in))...)
+		b.step(model.InputIndex, Feed, part, Copy, Upload{Control, b.control[part]})
+		b.step(model.InputIndex, Feed, part, Copy, Upload{Pixels, pixels})
+		b.step(model.InputIndex, Feed, part, Copy, Upload{Views, views})
+		b.launch(model.InputIndex, Forward, part, dnn.Input{
+			Batch: b.Batch, Out: dnn.Shape(in), MeanH: b.o.MeanH, MeanW: b.o.MeanW,
+			Pixels: pixels, Views: views, Mean: mean, Y: b.input[part]})
+	}
+	b.labels = b.pin(0, b.tensor(0, Work, "labels", b.Batch))
+	b.step(model.InputIndex, Feed, 0, Copy, Upload{Labels, b.labels})
+	if b.Mode == Train {
+		for _, add := range momentum {
+			add()
+		}
+	}
+}
+
+// results brings what the softmax made to the host.
+func (b *builder) results() {
+	last := len(b.Net.Layers) - 1
+	b.step(last, Result, 0, Copy, Download{Stats, b.stats})
+	if b.Mode == Test {
+		b.step(last, Result, 0, Copy, Download{Probabilities, b.out[last][0]})
+	}
+}
+
+// piece is one column's share of one source of a layer. Offsets and width count
+// numbers of one image.
+type piece struct {
+	source int // layer, or model.InputIndex
+	part   int // that holds it
+	src    int // where it starts there
+	dst    int // where it starts in what the layer reads
+	width  int
+}
+
+// pieces returns what layer i on part reads, in order: column by column, and in
+// each column source by source.
+func (b *builder) pieces(i, part int) []piece {
+	l := b.Net.Layers[i]
+	first, last := part*b.columns(), (part+1)*b.columns()
+	if b.Net.Gathers(l) {
+		first, last = 0, b.Net.Columns
+	}
+	if !b.divided(l.From[0]) {
+		first, last = 0, 1
+	}
+	var list []piece
+	at := 0
+	for c := first; c < last; c++ {
+		for _, f := range l.From {
+			p := piece{source: f, part: part, dst: at, width: b.shapeOf(f).Size()}
+			if b.divided(f) {
+				p.width /= b.Net.Columns
+				p.part = c / b.columns()
+				p.src = c % b.columns() * p.width
+			}
+			list = append(list, p)
+			at += p.width
+		}
+	}
+	return list
+}
+
+func (b *builder) divided(i int) bool {
+	return i != model.InputIndex && b.Net.Layers[i].Divided && b.Net.Columns > 1
+}
+
+func (b *builder) shapeOf(i int) model.Shape {
+	if i == model.InputIndex {
+		return b.Net.Input
+	}
+	return b.Net.Layers[i].Out
+}
+
+func (b *builder) output(i, part int) dnn.Tensor {
+	if i == model.InputIndex {
+		return b.input[part]
+	}
+	return b.out[i][part]
+}
+
+// outShape returns the shape of layer i's output on one part.
+func (b *builder) outShape(i int) dnn.Shape {
+	s := dnn.Shape(b.shapeOf(i))
+	if b.divided(i) {
+		s.C /= b.parts()
+	}
+	return s
+}
+
+// inShape returns the shape of what layer i reads on one part.
+func (b *builder) inShape(i int) dnn.Shape {
+	l := b.Net.Layers[i]
+	s := dnn.Shape(l.In)
+	if b.divided(l.From[0]) && !b.Net.Gathers(l) {
+		s.C /= b.parts()
+	}
+	return s
+}
+
+// groups returns into how many groups that do not see each other the operation
+// of layer i falls on one part.
+func (b *builder) groups(i, inColumn int) int {
+	l := b.Net.Layers[i]
+	if b.divided(l.From[0]) && !l.Across {
+		return inColumn * b.columns()
+	}
+	return inColumn
+}
+
+// gather brings together what layer i reads on part.
+func (b *builder) gather(i, part int) {
+	list := b.pieces(i, part)
+	elsewhere := func(p piece) bool { return p.part != part }
+	if len(b.Net.Layers[i].From) == 1 && !slices.ContainsFunc(list, elsewhere) {
+		b.in[i][part] = b.output(list[0].source, part)
+		b.alias[i][part] = true
+		return
+	}
+	whole := b.inShape(i)
+	joined := b.tensor(part, Work, "input of "+b.Net.Layers[i].Name, b.images(whole)...)
+	b.in[i][part] = joined
+	for _, p := range list {
+		from, stride := b.output(p.source, p.part), b.stride(p)
+		if p.part == part {
+			b.launch(i, Forward, part, dnn.Sum{Rows: b.Batch, Width: p.width,
+				X: []dnn.Slab{{T: from, Offset: p.src, Stride: stride}},
+				Y: dnn.Slab{T: joined, Offset: p.dst, Stride: whole.Size()}})
+			continue
+		}
+		b.step(i, Forward, p.part, Copy, Peer{From: from, To: part, Dst: joined, Rows: dnn.Rows{
+			Count: b.Batch, Width: p.width,
+			SrcOffset: p.src, SrcStride: stride, DstOffset: p.dst, DstStride: whole.Size()}})
+	}
+}
+
+// stride returns the count of numbers of one image in the tensor that p is a
+// share of.
+func (b *builder) stride(p piece) int { return b.outShape(p.source).Size() }
+
+func (b *builder) forward(i int) {
+	for part := range b.runs(i) {
+		b.gather(i, part)
+	}
+	for part := range b.runs(i) {
+		b.forwardOn(i, part)
+	}
+}
+
+func (b *builder) forwardOn(i, part int) {
+	l := b.Net.Layers[i]
+	in, out := b.inShape(i), b.outShape(i)
+	x := b.in[i][part]
+	if b.inPlace(i) {
+		b.out[i][part] = x
+	} else {
+		b.out[i][part] = b.tensor(part, Work, l.Name, b.images(out)...)
+	}
+	y := b.out[i][part]
+	var op dnn.Op
+	switch s := l.Spec.(type) {
+	case model.Conv:
+		p := b.params[i][part]
+		op = dnn.ConvForward{Conv: b.conv(i, s.Window, s.Groups), X: x, W: p[0], B: p[1], Y: y}
+	case model.Local:
+		p := b.params[i][part]
+		op = dnn.LocalForward{Conv: b.conv(i, s.Window, s.Groups), X: x, W: p[0], B: p[1], Y: y}
+	case model.Full:
+		p := b.params[i][part]
+		op = dnn.FullForward{Full: b.full(i), X: x, W: p[0], B: p[1], Y: y}
+	case model.Activation:
+		op = dnn.ActivationForward{Count: b.Batch * out.Size(), Func: function(s.Func), X: x, Y: y}
+	case model.Pool:
+		pool := dnn.Pool{Batch: b.Batch, In: in, Out: out, Window: window(s.Window)}
+		if s.Mode == model.Avg {
+			op = dnn.AvgPoolForward{Pool: pool, X: x, Y: y}
+			break
+		}
+		b.where[i][part] = b.tensor(part, Work, "largest of "+l.Name, b.images(out)...)
+		op = dnn.MaxPoolForward{Pool: pool, X: x, Y: y, Where: b.where[i][part]}
+	case model.LRN:
+		op = dnn.LRNForward{LRN: b.lrn(i, s), X: x, Y: y}
+	case model.Dropout:
+		if b.Mode == Test {
+			op = dnn.Scale{Count: b.Batch * out.Size(), Factor: float32(1 - s.Rate), X: x, Y: y}
+			break
+		}
+		op = b.dropout(i, part, s, x, y)
+	case model.Softmax:
+		b.stats = b.tensor(part, Work, "stats", dnn.StatFloats)
+		op = dnn.SoftmaxForward{Batch: b.Batch, Classes: out.C, X: x, Y: y, Labels: b.labels, Stats: b.stats}
+	}
+	b.launch(i, Forward, part, op)
+}
+
+// inPlace reports whether layer i may write over what it reads: an activation
+// that alone reads the output of a layer whose own backward pass does not need
+// it.
+func (b *builder) inPlace(i int) bool {
+	l := b.Net.Layers[i]
+	if _, ok := l.Spec.(model.Activation); !ok || b.o.KeepAll {
+		return false
+	}
+	f := l.From[0]
+	if len(l.From) > 1 || f == model.InputIndex || len(b.readers[f]) > 1 {
+		return false
+	}
+	switch b.Net.Layers[f].Spec.(type) {
+	case model.Conv, model.Local, model.Full, model.Pool:
+		return true
+	}
+	return false
+}
+
+func (b *builder) conv(i int, w model.Window, groups int) dnn.Conv {
+	return dnn.Conv{Batch: b.Batch, Groups: b.groups(i, groups), In: b.inShape(i), Out: b.outShape(i), Window: window(w)}
+}
+
+func (b *builder) full(i int) dnn.Full {
+	return dnn.Full{Batch: b.Batch, Groups: b.groups(i, 1), In: b.inShape(i).Size(), Out: b.outShape(i).Size()}
+}
+
+func (b *builder) lrn(i int, s model.LRN) dnn.LRN {
+	return dnn.LRN{Batch: b.Batch, Groups: b.groups(i, 1), Shape: b.inShape(i),
+		Size: s.Size, Alpha: s.Alpha, Beta: s.Beta, K: s.K, Within: s.Within}
+}
+
+func (b *builder) dropout(i, part int, s model.Dropout, x, y dnn.Tensor) dnn.Dropout {
+	whole, count := b.Net.Layers[i].Out.Size(), b.outShape(i).Size()
+	first := 0
+	if b.divided(i) {
+		first = part * count
+	}
+	return dnn.Dropout{Batch: b.Batch, Count: count, First: first, Features: whole,
+		Rate: s.Rate, Seed: b.Net.Train.Seed, Layer: i, Control: b.control[part], X: x, Y: y}
+}
+
+func window(w model.Window) dnn.Window {
+	return dnn.Window{H: w.H, W: w.W, Stride: w.Stride, Pad: w.Pad}
+}
+
+func function(f model.Func) dnn.Func {
+	return map[model.Func]dnn.Func{model.Relu: dnn.Relu, model.Tanh: dnn.Tanh, model.Sigmoid: dnn.Sigmoid}[f]
+}
+
+// backward plans the gradients of layer i and its update, if anything at or
+// below it learns.
+func (b *builder) backward(i int) {
+	if !b.learns[i] {
+		return
+	}
+	grads := make([]dnn.Tensor, b.runs(i))
+	if len(b.readers[i]) > 0 {
+		for part := range grads {
+			grads[part] = b.gradient(i, part)
+		}
+	}
+	for part, dy := range grads {
+		b.backwardOn(i, part, dy)
+	}
+}
+
+// gradient returns the gradient by layer i's output on part: the sum over all
+// that read it.
+func (b *builder) gradient(i, part int) dnn.Tensor {
+	if r := b.readers[i]; len(r) == 1 && b.alias[r[0]][part] {
+		return b.dIn[r[0]][part]
+	}
+	shape, name := b.outShape(i), "gradient of "+b.Net.Layers[i].Name
+	slabs := map[int][]dnn.Slab{} // by where in the layer's output they start
+	var starts []int
+	width := 0
+	for _, r := range b.readers[i] {
+		for from := range b.runs(r) {
+			stride := b.inShape(r).Size()
+			for _, p := range b.pieces(r, from) {
+				if p.source != i || p.part != part {
+					continue
+				}
+				slab := dnn.Slab{T: b.dIn[r][from], Offset: p.dst, Stride: stride}
+				if from != part {
+					received := b.tensor(part, Work, fmt.Sprintf("%s from %s on %s", name, b.Net.Layers[r].Name, b.Devices[from].Name), b.Batch, p.width)
+					b.step(i, Backward, from, Copy, Peer{From: slab.T, To: part, Dst: received, Rows: dnn.Rows{
+						Count: b.Batch, Width: p.width,
+						SrcOffset: p.dst, SrcStride: stride, DstStride: p.width}})
+					slab = dnn.Slab{T: received, Stride: p.width}
+					if len(b.readers[i]) == 1 && b.runs(r) == 1 && p.width == shape.Size() {
+						return received // there is nothing to add to it
+					}
+				}
+				if slabs[p.src] == nil {
+					starts = append(starts, p.src)
+				}
+				slabs[p.src] = append(slabs[p.src], slab)
+				width = p.width
+			}
+		}
+	}
+	sum := b.tensor(part, Work, name, b.images(shape)...)
+	for _, start := range starts {
+		b.launch(i, Backward, part, dnn.Sum{Rows: b.Batch, Width: width, X: slabs[start],
+			Y: dnn.Slab{T: sum, Offset: start, Stride: shape.Size()}})
+	}
+	return sum
+}
+
+func (b *builder) backwardOn(i, part int, dy dnn.Tensor) {
+	l := b.Net.Layers[i]
+	in, out := b.inShape(i), b.outShape(i)
+	below := slices.ContainsFunc(l.From, func(f int) bool { return f != model.InputIndex && b.learns[f] })
+	newDX := func() dnn.Tensor {
+		b.dIn[i][part] = b.tensor(part, Work, "gradient of input of "+l.Name, b.images(in)...)
+		return b.dIn[i][part]
+	}
+	x, y := b.in[i][part], b.out[i][part]
+	switch s := l.Spec.(type) {
+	case model.Conv:
+		conv := b.conv(i, s.Window, s.Groups)
+		if below {
+			b.launch(i, Backward, part, dnn.ConvBackwardData{Conv: conv, W: b.params[i][part][0], DY: dy, DX: newDX()})
+		}
+		b.learn(i, part, func(dw, db dnn.Tensor) dnn.Op {
+			return dnn.ConvBackwardWeights{Conv: conv, X: x, DY: dy, DW: dw, DB: db}
+		})
+	case model.Local:
+		conv := b.conv(i, s.Window, s.Groups)
+		if below {
+			b.launch(i, Backward, part, dnn.LocalBackwardData{Conv: conv, W: b.params[i][part][0], DY: dy, DX: newDX()})
+		}
+		b.learn(i, part, func(dw, db dnn.Tensor) dnn.Op {
+			return dnn.LocalBackwardWeights{Conv: conv, X: x, DY: dy, DW: dw, DB: db}
+		})
+	case model.Full:
+		full := b.full(i)
+		if below {
+			b.launch(i, Backward, part, dnn.FullBackwardData{Full: full, W: b.params[i][part][0], DY: dy, DX: newDX()})
+		}
+		b.learn(i, part, func(dw, db dnn.Tensor) dnn.Op {
+			return dnn.FullBackwardWeights{Full: full, X: x, DY: dy, DW: dw, DB: db}
+		})
+	case model.Activation:
+		b.dIn[i][part] = dy // nobody else needs it
+		b.launch(i, Backward, part, dnn.ActivationBackward{Count: b.Batch * out.Size(), Func: function(s.Func), Y: y, DY: dy, DX: dy})
+	case model.Pool:
+		pool := dnn.Pool{Batch: b.Batch, In: in, Out: out, Window: window(s.Window)}
+		if s.Mode == model.Avg {
+			b.launch(i, Backward, part, dnn.AvgPoolBackward{Pool: pool, DY: dy, DX: newDX()})
+		} else {
+			b.launch(i, Backward, part, dnn.MaxPoolBackward{Pool: pool, Where: b.where[i][part], DY: dy, DX: newDX()})
+		}
+	case model.LRN:
+		b.launch(i, Backward, part, dnn.LRNBackward{LRN: b.lrn(i, s), X: x, Y: y, DY: dy, DX: newDX()})
+	case model.Dropout:
+		b.launch(i, Backward, part, b.dropout(i, part, s, dy, newDX()))
+	case model.Softmax:
+		b.launch(i, Backward, part, dnn.SoftmaxBackward{Batch: b.Batch, Classes: out.C, Y: y, Labels: b.labels, DX: newDX()})
+	}
+}
+
+// learn plans the gradients by layer i's parameters, made by op, and their
+// updates, unless they stand still.
+func (b *builder) learn(i, part int, op func(dw, db dnn.Tensor) dnn.Op) {
+	l := b.Net.Layers[i]
+	p, _ := l.Params()
+	if p.Rate == 0 && p.BiasRate == 0 {
+		return
+	}
+	tensors := b.params[i][part] // weight, bias, momentum of weight, of bias
+	tensor := func(t dnn.Tensor) Tensor { return b.Devices[part].Tensors[t] }
+	dw := b.tensor(part, Work, "gradient of "+tensor(tensors[0]).Name, tensor(tensors[0]).Shape...)
+	db := b.tensor(part, Work, "gradient of "+tensor(tensors[1]).Name, tensor(tensors[1]).Shape...)
+	b.launch(i, Backward, part, op(dw, db))
+	update := func(t, g dnn.Tensor, v dnn.Tensor, rate, decay float64) {
+		if rate == 0 {
+			return
+		}
+		b.launch(i, Update, part, dnn.Update{
+			Count: int(tensor(t).Bytes / 4), Momentum: float32(b.Net.Train.Momentum),
+			Decay: float32(b.Net.Train.Decay * decay), Rate: float32(rate),
+			Control: b.control[part], G: g, W: t, V: v})
+	}
+	update(tensors[0], dw, tensors[2], p.Rate, p.Decay)
+	update(tensors[1], db, tensors[3], p.BiasRate, p.BiasDecay)
+}
+
+// Params returns the parameters on a device, and their momentum if the program
+// trains, in the order of the layers.
+func (p *Program) Params(device int) []Param {
+	named := map[string]dnn.Tensor{}
+	for t, tensor := range p.Devices[device].Tensors {
+		if tensor.Segment == State {
+			named[tensor.Name] = dnn.Tensor(t)
+		}
+	}
+	var list []Param
+	prefixes := []string{""}
+	if p.Mode == Train {
+		prefixes = append(prefixes, "momentum.")
+	}
+	for _, prefix := range prefixes {
+		for i, l := range p.Net.Layers {
+			weight, bias := p.Net.ParamShapes(i)
+			if weight == nil {
+				continue
+			}
+			list = append(list,
+				p.param(device, i, prefix+l.Name+".weight", weight, named),
+				p.param(device, i, prefix+l.Name+".bias", bias, named))
+		}
+	}
+	return list
+}
+
+func (p *Program) param(device, layer int, name string, shape []int, named map[string]dnn.Tensor) Param {
+	rows := shape[0] / len(p.Devices)
+	return Param{Name: name, Shape: shape, First: device * rows, Rows: rows, Layer: layer, Tensor: named[name]}
+}

@@ -1,0 +1,180 @@
+// Package plan turns a network and a list of devices into the whole schedule of
+// a step before anything runs: for each device its streams, the operations on
+// them in order, the waits between streams, every copy between devices with its
+// bytes, and one memory layout.
+//
+// # Placement
+//
+// On one device, the columns of a network are merged: layers that see one column
+// become grouped operations over all of them. On as many devices as there are
+// columns, each holds one column; what a layer that looks across needs from the
+// other devices is copied there, and its gradient back. Only such layers and the
+// softmax, which runs on the first device, copy anything.
+//
+// # Order
+//
+// Steps are issued in the order of [Program.Steps], each to its stream. A stream
+// works in order; what order is needed between streams follows from which step
+// reads and writes which memory, in this run of the program and the one before,
+// and stands in [Step.Waits]. So a program can be launched again and again
+// without the host waiting in between.
+package plan
+
+import "alexnet/dnn"
+import "alexnet/model"
+
+// Mode says what a program is for.
+type Mode uint8
+
+// The modes: forward, backward and update with dropout drawn; or forward alone,
+// with dropout as scaling, giving the probabilities.
+const (
+	Train Mode = iota
+	Test
+)
+
+// Program is the schedule of one step.
+type Program struct {
+	Net     *model.Net
+	Batch   int
+	Mode    Mode
+	Devices []*Device
+	Steps   []Step
+	Forward int // count of steps up to the loss; the rest is backward and update
+}
+
+// Device is what a program uses on one device.
+type Device struct {
+	Name    string
+	Tensors []Tensor // indexed by dnn.Tensor; the first is no tensor
+
+	State    int64 // bytes that outlive a step: weights, the mean, momentum
+	Work     int64 // bytes of everything else, where lifetimes that do not meet share memory
+	Unshared int64 // bytes that everything else would take if nothing shared
+}
+
+// Segment says which of a device's two blocks of memory a tensor lies in.
+type Segment uint8
+
+// The segments.
+const (
+	State Segment = iota
+	Work
+)
+
+// Tensor is a range of memory in a program.
+type Tensor struct {
+	Name    string // "conv1", "conv1.weight", "gradient of conv1"
+	Shape   []int  // of float32, but for pixels (uint8)
+	Bytes   int64
+	Segment Segment
+	Offset  int64
+	// First and Last are the first and the last step that use it. Memory that
+	// the host writes is never shared, so that the next step's data can come
+	// while this one's is worked on.
+	First, Last int
+	pinned      bool
+}
+
+// Param is a layer's weight, bias, or the momentum of one, as it stands on one
+// device: rows First to First+Shape[0] of the network's tensor.
+type Param struct {
+	Name   string // as in a checkpoint: conv1.weight, momentum.conv1.weight
+	Shape  []int  // of the whole tensor
+	First  int
+	Rows   int
+	Layer  int
+	Tensor dnn.Tensor
+}
+
+// Stream names one of a device's streams.
+type Stream uint8
+
+// Each device has a stream for operations and one for copies to and from the
+// host and other devices.
+const (
+	Compute Stream = iota
+	Copy
+	streams
+)
+
+func (s Stream) String() string { return [...]string{"compute", "copy"}[s] }
+
+// Pass says which part of a training step a step belongs to.
+type Pass uint8
+
+// The passes. Feed brings data from the host, Result takes results there.
+const (
+	Feed Pass = iota
+	Forward
+	Backward
+	Update
+	Result
+)
+
+func (p Pass) String() string {
+	return [...]string{"feed", "forward", "backward", "update", "result"}[p]
+}
+
+// Step is one piece of work on one stream.
+type Step struct {
+	Layer  int // index in the network, or model.InputIndex
+	Pass   Pass
+	Device int
+	Stream Stream
+	Action Action
+	Waits  []int // steps, on other streams, that must have been done before: of this run if they stand above, else of the one before
+	Signal bool  // whether other streams wait for it
+}
+
+// Action is what a step does: [Launch], [Peer], [Upload] or [Download].
+type Action interface{ action() }
+
+// Launch is an operation on the device.
+type Launch struct{ Op dnn.Op }
+
+// Peer copies a tensor's rows from the step's device to another.
+type Peer struct {
+	From dnn.Tensor
+	To   int // device
+	Dst  dnn.Tensor
+	Rows dnn.Rows
+}
+
+// Bytes returns the amount that is copied.
+func (p Peer) Bytes() int64 { return int64(p.Rows.Count) * int64(p.Rows.Width) * 4 }
+
+// Upload copies from the host.
+type Upload struct {
+	Slot Slot
+	Dst  dnn.Tensor
+}
+
+// Download copies to the host.
+type Download struct {
+	Slot Slot
+	Src  dnn.Tensor
+}
+
+func (Launch) action()   {}
+func (Peer) action()     {}
+func (Upload) action()   {}
+func (Download) action() {}
+
+// Slot names a buffer of the host.
+type Slot uint8
+
+// The slots: see dnn.Input, dnn.Control, dnn.SoftmaxForward for what is in them.
+const (
+	Pixels        Slot = iota // uint8 [batch, height, width, channels]
+	Views                     // float32 [batch, dnn.ViewFloats]
+	Labels                    // int32 [batch]
+	Control                   // dnn.Control
+	Stats                     // float32 [dnn.StatFloats]
+	Probabilities             // float32 [batch, classes]
+	Slots
+)
+
+func (s Slot) String() string {
+	return [...]string{"pixels", "views", "labels", "control", "stats", "probabilities"}[s]
+}
