@@ -1,0 +1,243 @@
+package checkpoint
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"unicode/utf8"
+)
+
+// entry is what the header says of one tensor.
+type entry struct {
+	Dtype   string  `json:"dtype"`
+	Shape   []int   `json:"shape"`
+	Offsets []int64 `json:"data_offsets"` // first byte and the one behind the last
+}
+
+// span is a tensor's place in the file, found to be sound.
+type span struct {
+	name       string
+	shape      []int
+	begin, end int64 // bytes from the start of the file
+}
+
+// Read reads the file at path, this program's or another's. The whole header is
+// checked, against itself and against the size of the file, before memory for
+// the tensors is taken. Numbers may be NaN.
+func Read(path string) (*Checkpoint, error) {
+	var c *Checkpoint
+	err := open(path, func(r io.ReaderAt, size int64) (err error) {
+		c, err = decode(r, size)
+		return err
+	})
+	return c, err
+}
+
+// ReadState reads and checks the header alone.
+func ReadState(path string) (State, error) {
+	var s State
+	err := open(path, func(r io.ReaderAt, size int64) (err error) {
+		s, _, err = decodeHeader(r, size)
+		return err
+	})
+	return s, err
+}
+
+// open hands a file and its size to read. It refuses what is not a regular
+// file: opening a named pipe would wait for ever.
+func open(path string, read func(r io.ReaderAt, size int64) error) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("checkpoint: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("checkpoint %s: is not a file (%v); name a .safetensors file", path, info.Mode().Type())
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("checkpoint: %w", err)
+	}
+	defer f.Close()
+	if info, err = f.Stat(); err != nil { // path may have been replaced meanwhile
+		return fmt.Errorf("checkpoint: %w", err)
+	}
+	if err := read(f, info.Size()); err != nil {
+		return fmt.Errorf("checkpoint %s: %w", path, err)
+	}
+	return nil
+}
+
+func decode(r io.ReaderAt, size int64) (*Checkpoint, error) {
+	state, spans, err := decodeHeader(r, size)
+	if err != nil {
+		return nil, err
+	}
+	c := &Checkpoint{State: state, Tensors: make([]Tensor, len(spans))}
+	largest := int64(0)
+	for _, s := range spans {
+		largest = max(largest, s.end-s.begin)
+	}
+	buf := make([]byte, min(4*chunk, largest))
+	for i, s := range spans {
+		data := make([]float32, (s.end-s.begin)/4)
+		c.Tensors[i] = Tensor{Name: s.name, Shape: s.shape, Data: data}
+		for at := s.begin; at < s.end; {
+			b := buf[:min(int64(len(buf)), s.end-at)]
+			if err := readAt(r, b, at); err != nil {
+				return nil, fmt.Errorf("tensor %q, at byte %d: %w", s.name, at, err)
+			}
+			n, err := binary.Decode(b, binary.LittleEndian, data[:len(b)/4])
+			if err != nil {
+				return nil, err
+			}
+			data = data[n/4:]
+			at += int64(n)
+		}
+	}
+	return c, nil
+}
+
+// decodeHeader returns the state, and the tensors' places in the order of
+// their numbers.
+func decodeHeader(r io.ReaderAt, size int64) (State, []span, error) {
+	fail := func(format string, args ...any) (State, []span, error) {
+		return State{}, nil, fmt.Errorf(format, args...)
+	}
+	if size < 8 {
+		return fail("byte 0: the file has %d bytes, and a safetensors file starts with 8 for the length of its header: it is empty, cut short or something else", size)
+	}
+	var length [8]byte
+	if err := readAt(r, length[:], 0); err != nil {
+		return fail("byte 0: %w", err)
+	}
+	n := binary.LittleEndian.Uint64(length[:])
+	if n > maxHeader {
+		return fail("byte 0: the header's length is given as %d, and safetensors allows %d: this is no safetensors file (a PyTorch .pt or .pth must be saved again with safetensors.torch.save_file)", n, maxHeader)
+	}
+	if n > uint64(size-8) {
+		return fail("byte 0: the header's length is given as %d, and the file has only %d bytes: it was cut short; copy it again", n, size)
+	}
+	header := make([]byte, n)
+	if err := readAt(r, header, 8); err != nil {
+		return fail("byte 8: %w", err)
+	}
+	meta, spans, err := parseHeader(header)
+	if err != nil {
+		return fail("header: %w", err)
+	}
+	state, err := parseState(meta)
+	if err != nil {
+		return fail("header: %w", err)
+	}
+
+	// Stable, so that tensors without elements stay where the header has them.
+	slices.SortStableFunc(spans, func(a, b span) int {
+		return cmp.Or(cmp.Compare(a.begin, b.begin), cmp.Compare(a.end, b.end))
+	})
+	next := 8 + int64(n)
+	for _, s := range spans {
+		switch {
+		case s.begin < next:
+			return fail("tensor %q: starts at byte %d, inside of what lies before it (up to byte %d): the header is damaged; take another copy", s.name, s.begin, next)
+		case s.begin > next:
+			return fail("tensor %q: starts at byte %d, and what lies before it ends at byte %d: safetensors allows no gap; take another copy", s.name, s.begin, next)
+		case s.end > size:
+			return fail("tensor %q: ends at byte %d, and the file at byte %d: it was cut short; copy it again", s.name, s.end, size)
+		}
+		next = s.end
+	}
+	if next != size {
+		return fail("byte %d: the last tensor ends here, and the file has %d bytes: something was added to it; take another copy", next, size)
+	}
+	return state, spans, nil
+}
+
+// parseHeader reads the JSON token by token, since encoding/json alone would
+// take the last of two entries with one name.
+func parseHeader(header []byte) (meta map[string]string, spans []span, err error) {
+	if !utf8.Valid(header) {
+		return nil, nil, errors.New("is not UTF-8 text: this is no safetensors file, or it is damaged")
+	}
+	d := json.NewDecoder(bytes.NewReader(header))
+	at := func() int64 { return 8 + d.InputOffset() }
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return nil, nil, fmt.Errorf("byte %d: is not a JSON object: this is no safetensors file, or it is damaged", at())
+	}
+	seen := make(map[string]bool)
+	for d.More() {
+		place := at()
+		t, err := d.Token()
+		name, ok := t.(string)
+		if err != nil || !ok {
+			return nil, nil, fmt.Errorf("byte %d: want a tensor's name: %w", place, cmp.Or(err, errors.New("this is no JSON text")))
+		}
+		if seen[name] {
+			return nil, nil, fmt.Errorf("byte %d: %q is there twice", place, name)
+		}
+		seen[name] = true
+		if name == "__metadata__" {
+			err = d.Decode(&meta)
+		} else {
+			var e entry
+			if err = d.Decode(&e); err == nil {
+				var s span
+				if s, err = e.span(int64(len(header)) + 8); err == nil {
+					s.name = name
+					spans = append(spans, s)
+				}
+			}
+		}
+		if err != nil {
+			return nil, nil, fmt.Errorf("byte %d: %q: %w", place, name, err)
+		}
+	}
+	if _, err := d.Token(); err != nil { // the closing brace
+		return nil, nil, fmt.Errorf("byte %d: %w", at(), err)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return nil, nil, fmt.Errorf("byte %d: something follows the JSON object", at())
+	}
+	return meta, spans, nil
+}
+
+// span checks e by itself. Data starts at byte data of the file.
+func (e *entry) span(data int64) (span, error) {
+	if e.Dtype != "F32" {
+		return span{}, fmt.Errorf("dtype is %q, and only F32 is read: convert the file first (in PyTorch, tensor.float())", e.Dtype)
+	}
+	if e.Shape == nil {
+		return span{}, errors.New("has no shape")
+	}
+	n, err := elements(e.Shape)
+	if err != nil {
+		return span{}, err
+	}
+	if len(e.Offsets) != 2 || e.Offsets[0] < 0 || e.Offsets[1] < e.Offsets[0] {
+		return span{}, fmt.Errorf("data_offsets is %v, want where the tensor begins and ends", e.Offsets)
+	}
+	if got := e.Offsets[1] - e.Offsets[0]; got != 4*n {
+		return span{}, fmt.Errorf("shape %v needs %d bytes, and data_offsets %v are %d", e.Shape, 4*n, e.Offsets, got)
+	}
+	begin, end := data+e.Offsets[0], data+e.Offsets[1]
+	if end < 0 {
+		return span{}, fmt.Errorf("data_offsets %v are beyond any file", e.Offsets)
+	}
+	return span{shape: e.Shape, begin: begin, end: end}, nil
+}
+
+// readAt fills b. A file that ends early has shrunk since it was opened.
+func readAt(r io.ReaderAt, b []byte, at int64) error {
+	if n, err := r.ReadAt(b, at); n < len(b) {
+		if err == io.EOF {
+			err = errors.New("the file ends: something else is writing to it")
+		}
+		return err
+	}
+	return nil
+}
