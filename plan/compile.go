@@ -42,6 +42,11 @@ func Compile(net *model.Net, devices []string, o Options) (*Program, error) {
 		b.forward(i)
 	}
 	b.results()
+	for part, d := range b.Devices {
+		for i := range net.Layers {
+			d.Outputs = append(d.Outputs, b.out[i][part])
+		}
+	}
 	b.Forward = len(b.Steps)
 	if o.Mode == Train {
 		for i := len(net.Layers) - 1; i >= 0; i-- {
@@ -180,6 +185,7 @@ func (b *builder) feed() {
 	}
 	for part := range b.parts() {
 		mean := b.tensor(part, State, "mean", b.o.MeanH, b.o.MeanW, in.C)
+		b.Devices[part].Mean = mean
 		pixels := b.pin(part, b.tensor(part, Work, "pixels", b.Batch, in.H, in.W, in.C))
 		b.Devices[part].Tensors[pixels].Bytes /= 4 // uint8
 		views := b.pin(part, b.tensor(part, Work, "views", b.Batch, dnn.ViewFloats))

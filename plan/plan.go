@@ -20,8 +20,10 @@
 // without the host waiting in between.
 package plan
 
-import "alexnet/dnn"
-import "alexnet/model"
+import (
+	"alexnet/dnn"
+	"alexnet/model"
+)
 
 // Mode says what a program is for.
 type Mode uint8
@@ -46,7 +48,9 @@ type Program struct {
 // Device is what a program uses on one device.
 type Device struct {
 	Name    string
-	Tensors []Tensor // indexed by dnn.Tensor; the first is no tensor
+	Tensors []Tensor     // indexed by dnn.Tensor; the first is no tensor
+	Outputs []dnn.Tensor // of each layer; no tensor where the layer does not run here
+	Mean    dnn.Tensor   // [height, width, channels], subtracted from stored images
 
 	State    int64 // bytes that outlive a step: weights, the mean, momentum
 	Work     int64 // bytes of everything else, where lifetimes that do not meet share memory

@@ -1,0 +1,84 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	"alexnet/checkpoint"
+	"alexnet/internal/raw"
+	"alexnet/plan"
+)
+
+// diverged says where a loss that is no number comes from: the step's forward
+// pass is done again with every layer's output kept.
+func (r *run) diverged(ctx context.Context, loss, rate float64) error {
+	where, err := r.firstBad(ctx)
+	if err != nil {
+		where = fmt.Sprintf("the first layer could not be found: %v", err)
+	}
+	return fmt.Errorf("step %d: the loss is %g: %s; the weights are those of the step before. "+
+		"Try a lower rate than %g (-set train.rate=%g), or smaller initial deviations",
+		r.step, loss, where, rate, rate/10)
+}
+
+func (r *run) firstBad(ctx context.Context) (where string, err error) {
+	info := r.Set.Info()
+	p, err := plan.Compile(r.Net, Names(r.Devices), plan.Options{Batch: r.train.Batch, MeanH: info.Height, MeanW: info.Width, KeepAll: true})
+	if err != nil {
+		return "", err
+	}
+	if err := save(ctx, r.runner, r.train, r.tensors); err != nil {
+		return "", err
+	}
+	runner, err := plan.NewRunner(r.Devices, p)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, runner.Close()) }()
+	if err := load(ctx, runner, p, r.tensors); err != nil {
+		return "", err
+	}
+	if err := runner.Launch(ctx, p, 0, p.Forward, &r.host.slots); err != nil {
+		return "", err
+	}
+	if err := runner.Synchronize(ctx); err != nil {
+		return "", err
+	}
+	named := map[string]*checkpoint.Tensor{}
+	for i := range r.tensors {
+		named[r.tensors[i].Name] = &r.tensors[i]
+	}
+	for i, l := range r.Net.Layers {
+		for _, suffix := range []string{".weight", ".bias"} {
+			if t := named[l.Name+suffix]; t != nil && !finite(t.Data) {
+				return fmt.Sprintf("the first bad numbers are in %s%s", l.Name, suffix), nil
+			}
+		}
+		for device := range p.Devices {
+			t := p.Devices[device].Outputs[i]
+			if t == 0 {
+				continue
+			}
+			out := make([]float32, p.Devices[device].Tensors[t].Bytes/4)
+			if err := runner.Read(ctx, p, device, t, raw.Bytes(out)); err != nil {
+				return "", err
+			}
+			if !finite(out) {
+				return fmt.Sprintf("the first bad numbers are in the output of %s", l.Name), nil
+			}
+		}
+	}
+	return fmt.Sprintf("all layers are finite, but the loss overflows in %s", r.Net.Layers[len(r.Net.Layers)-1].Name), nil
+}
+
+func finite(x []float32) bool {
+	for _, v := range x {
+		if math.Float32bits(v)&0x7f800000 == 0x7f800000 {
+			return false
+		}
+	}
+	return true
+}
+

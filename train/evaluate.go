@@ -1,0 +1,114 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math"
+
+	"alexnet/dnn"
+	"alexnet/internal/raw"
+	"alexnet/loader"
+	"alexnet/plan"
+)
+
+// Result is what a test found.
+type Result struct {
+	Images    int64   `json:"images"`
+	Views     int     `json:"views"` // patches of each image whose outputs were averaged
+	Top1Error float64 `json:"top1_error"`
+	Top5Error float64 `json:"top5_error"`
+	Loss      float64 `json:"loss"` // cross-entropy in nats, mean over images
+}
+
+// tally counts errors image by image.
+type tally struct {
+	images           int64
+	loss, top1, top5 float64
+}
+
+// add takes the probabilities of one image. Where a probability is not a number,
+// the image counts as wrong.
+func (t *tally) add(label int32, p []float64) {
+	t.images++
+	t.loss -= math.Log(max(p[label], math.SmallestNonzeroFloat64))
+	likelier := 0
+	for c, v := range p {
+		if c != int(label) && !(v < p[label]) && (v != p[label] || c < int(label)) {
+			likelier++
+		}
+	}
+	if likelier >= 1 {
+		t.top1++
+	}
+	if likelier >= 5 {
+		t.top5++
+	}
+}
+
+func (t *tally) result(views int) Result {
+	n := float64(t.images)
+	return Result{Images: t.images, Views: views, Top1Error: t.top1 / n, Top5Error: t.top5 / n, Loss: t.loss / n}
+}
+
+// host is the memory behind the slots of a program.
+type host struct {
+	slots   plan.Host
+	control [dnn.ControlBytes / 4]uint32
+	stats   [dnn.StatFloats]float32
+	probs   []float32 // [batch, classes]
+}
+
+func newHost(p *plan.Program) *host {
+	h := &host{probs: make([]float32, p.Batch*p.Net.Classes())}
+	h.slots[plan.Control] = raw.Bytes(h.control[:])
+	h.slots[plan.Stats] = raw.Bytes(h.stats[:])
+	h.slots[plan.Probabilities] = raw.Bytes(h.probs)
+	return h
+}
+
+func (h *host) set(b *loader.Batch, step int64, rate float64) {
+	h.slots[plan.Pixels] = b.Pixels
+	h.slots[plan.Views] = raw.Bytes(b.Views)
+	h.slots[plan.Labels] = raw.Bytes(b.Labels)
+	h.control = [...]uint32{uint32(step), math.Float32bits(float32(rate))}
+}
+
+// predict runs a test program over one pass of batches and calls each with every
+// image's index, label and probabilities, averaged over its views (section 4.1),
+// in order. The probabilities are each's only until it returns.
+func predict(ctx context.Context, r *plan.Runner, p *plan.Program, h *host, batches *loader.Batches, views int,
+	each func(image int64, label int32, probabilities []float64)) error {
+	classes := p.Net.Classes()
+	sum, seen := make([]float64, classes), 0
+	for {
+		b, err := batches.Next(ctx)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		h.set(b, 0, 0)
+		if err := r.Launch(ctx, p, 0, len(p.Steps), &h.slots); err != nil {
+			return err
+		}
+		if err := r.Synchronize(ctx); err != nil {
+			return err
+		}
+		for row, label := range b.Labels {
+			if label < 0 {
+				continue
+			}
+			for c, v := range h.probs[row*classes : (row+1)*classes] {
+				sum[c] += float64(v) / float64(views)
+			}
+			if seen++; seen == views {
+				each(b.Images[row], label, sum)
+				clear(sum)
+				seen = 0
+			}
+		}
+		batches.Release(b)
+	}
+}

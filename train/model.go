@@ -1,0 +1,179 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"alexnet/checkpoint"
+	"alexnet/dnn"
+	"alexnet/dsl"
+	"alexnet/loader"
+	"alexnet/model"
+	"alexnet/plan"
+)
+
+// Model is a trained network on devices, ready to be tested.
+type Model struct {
+	Net        *model.Net
+	Checkpoint *checkpoint.Checkpoint
+	path       string
+	runner     *plan.Runner
+	program    *plan.Program
+	host       *host
+}
+
+// OpenModel reads a checkpoint and puts its network on the devices. batch is how
+// many patches are worked on at once; 0 takes the network's own.
+func OpenModel(ctx context.Context, path string, devices []dnn.Device, batch int) (*Model, error) {
+	c, err := checkpoint.Read(path)
+	if err != nil {
+		return nil, err
+	}
+	net, err := NetOf(path, c.State)
+	if err != nil {
+		return nil, err
+	}
+	if batch == 0 {
+		batch = net.Train.Batch
+	}
+	m := &Model{Net: net, Checkpoint: c, path: path}
+	height, width, err := m.stored()
+	if err != nil {
+		return nil, err
+	}
+	m.program, err = plan.Compile(net, Names(devices), plan.Options{Batch: batch, Mode: plan.Test, MeanH: height, MeanW: width})
+	if err != nil {
+		return nil, err
+	}
+	if m.runner, err = plan.NewRunner(devices, m.program); err != nil {
+		return nil, err
+	}
+	if err := load(ctx, m.runner, m.program, c.Tensors); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), m.runner.Close())
+	}
+	m.host = newHost(m.program)
+	return m, nil
+}
+
+// NetOf returns the network that stands in a checkpoint.
+func NetOf(path string, s checkpoint.State) (*model.Net, error) {
+	if s.Net == "" {
+		return nil, fmt.Errorf("%s: it holds tensors but no network: only a checkpoint written by alexnet train says which network it is of", path)
+	}
+	return dsl.Parse(path+" (its network)", []byte(s.Net))
+}
+
+// Names returns what devices are called.
+func Names(devices []dnn.Device) []string {
+	names := make([]string, len(devices))
+	for i, d := range devices {
+		names[i] = d.Name()
+	}
+	return names
+}
+
+// stored returns the size of the images that the network was trained on.
+func (m *Model) stored() (height, width int, err error) {
+	for _, t := range m.Checkpoint.Tensors {
+		if t.Name == meanName && len(t.Shape) == 3 {
+			return t.Shape[0], t.Shape[1], nil
+		}
+	}
+	return 0, 0, fmt.Errorf("%s: it has no tensor %s of 3 dimensions: take another checkpoint", m.path, meanName)
+}
+
+// fits reports whether a data set can be put through the network.
+func fits(net *model.Net, set *loader.Set) error {
+	info := set.Info()
+	if n := len(info.Classes); n != net.Classes() {
+		return fmt.Errorf("%s has %d classes, but the network %s tells %d apart: change the last layer, or take other data",
+			set.Dir(), n, net.Name, net.Classes())
+	}
+	if info.Height < net.Input.H || info.Width < net.Input.W {
+		return fmt.Errorf("the images of %s are %dx%d, smaller than the input of the network %s, %v: pack them larger",
+			set.Dir(), info.Height, info.Width, net.Name, net.Input)
+	}
+	return nil
+}
+
+// Predict calls each with the index, label and class probabilities of every
+// image of the set's test split, averaged over views patches (1 or 10). The
+// probabilities are each's only until it returns.
+func (m *Model) Predict(ctx context.Context, set *loader.Set, views int, each func(image int64, label int32, probabilities []float64)) error {
+	if err := fits(m.Net, set); err != nil {
+		return err
+	}
+	if h, w, _ := m.stored(); h != set.Info().Height || w != set.Info().Width {
+		return fmt.Errorf("%s was trained on images of %dx%d, but those of %s are %dx%d: pack them in that size",
+			m.path, h, w, set.Dir(), set.Info().Height, set.Info().Width)
+	}
+	batches, err := set.Test(ctx, testOptions(m.Net, m.program.Batch, views))
+	if err != nil {
+		return err
+	}
+	return errors.Join(predict(ctx, m.runner, m.program, m.host, batches, views, each), batches.Close())
+}
+
+func testOptions(net *model.Net, rows, views int) loader.Options {
+	return loader.Options{Split: "test", Rows: rows, Height: net.Input.H, Width: net.Input.W, Views: views}
+}
+
+// Test tests the mean of the outputs of several checkpoints (section 7 averages
+// five and seven), one after the other on the same devices. views 0 takes what
+// the first checkpoint's network says. progress is called with the count of
+// images done, summed over the checkpoints.
+func Test(ctx context.Context, paths []string, devices []dnn.Device, set *loader.Set, batch, views int, progress func(done, total int64)) (Result, error) {
+	var (
+		t     tally
+		done  int64
+		total = set.Images("test") * int64(len(paths))
+		sums  []float32 // [image, class], only where there is more than one checkpoint
+		first int       // classes of the first network
+		mean  []float64
+	)
+	one := func(i int) (err error) {
+		m, err := OpenModel(ctx, paths[i], devices, batch)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, m.Close()) }()
+		classes := m.Net.Classes()
+		if i == 0 {
+			first = classes
+			mean = make([]float64, classes)
+			if views == 0 {
+				views = m.Net.Data.Views
+			}
+		} else if classes != first {
+			return fmt.Errorf("%s tells %d classes apart and %s %d: their outputs cannot be averaged", paths[0], first, paths[i], classes)
+		}
+		if len(paths) > 1 && sums == nil {
+			sums = make([]float32, set.Images("test")*int64(classes))
+		}
+		return m.Predict(ctx, set, views, func(image int64, label int32, p []float64) {
+			if sums != nil {
+				row := sums[image*int64(classes):][:classes]
+				for c := range row {
+					row[c] += float32(p[c] / float64(len(paths)))
+					mean[c] = float64(row[c])
+				}
+				p = mean
+			}
+			if i == len(paths)-1 {
+				t.add(label, p)
+			}
+			done++
+			progress(done, total)
+		})
+	}
+	for i := range paths {
+		if err := one(i); err != nil {
+			return Result{}, err
+		}
+	}
+	return t.result(views), nil
+}
+
+// Close gives back the devices' memory. The devices remain the caller's.
+func (m *Model) Close() error { return m.runner.Close() }

@@ -1,0 +1,400 @@
+// Package train teaches a network (section 5 of the paper) and tests it.
+//
+// A run is a folder:
+//
+//	config.net                    the network it was started with
+//	metrics.jsonl                 what it did, line by line (package metrics)
+//	checkpoints/newest.safetensors, best.safetensors, pass-0010.safetensors
+//	filters.png, curves.png       drawn at the end
+//
+// Everything that a step does depends on the seed, the step and the checkpoint
+// it started from alone. So a run that is stopped, however rudely, and resumed
+// gives what it would have given.
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"time"
+
+	"alexnet/checkpoint"
+	"alexnet/dnn"
+	"alexnet/internal/metrics"
+	"alexnet/loader"
+	"alexnet/model"
+	"alexnet/plan"
+
+	"github.com/google/renameio/v2"
+)
+
+// Config is what a run is made of.
+type Config struct {
+	Net     *model.Net
+	Text    string // the network's text
+	Set     *loader.Set
+	Devices []dnn.Device
+	Dir     string // of the run
+	Resume  bool   // go on from the newest checkpoint in Dir; else Dir must hold no run
+
+	Steps     int64 // stop after so many, if not 0, instead of the network's passes
+	SaveEvery int64 // steps between checkpoints, if not 0, besides one after each pass
+	KeepEvery int   // keep the checkpoint of every so many passes, if not 0
+
+	Log      func(metrics.Metric)              // every line of metrics.jsonl
+	Progress func(done, total int64)           // steps, after each
+	Testing  func(done, total int64)           // images, during a test
+	Message  func(format string, args ...any) // what else a person should know
+}
+
+// ConfigFile and the others are the names of things in a run's folder.
+const (
+	ConfigFile  = "config.net"
+	MetricsFile = "metrics.jsonl"
+	Newest      = "checkpoints/newest.safetensors"
+	Best        = "checkpoints/best.safetensors"
+)
+
+// run is a training in progress.
+type run struct {
+	Config
+	images  int64 // in the training split
+	steps   int64 // to do in all
+	step    int64 // done
+	tensors []checkpoint.Tensor
+	tested  metrics.Metric // the last test
+	sched   schedule
+	best    bool // whether the last test was the best
+
+	runner *plan.Runner
+	train  *plan.Program
+	test   *plan.Program
+	host   *host
+	probs  *host // for tests
+	record *metrics.Writer
+	line   interval
+}
+
+// interval gathers what goes into the next line of metrics.
+type interval struct {
+	images, loss, top1, top5 float64
+	started                  time.Time
+}
+
+// Run trains until the passes are done, the context is cancelled (it saves a
+// checkpoint first and returns the context's error), or something fails.
+func Run(ctx context.Context, c Config) (err error) {
+	r := &run{Config: c, sched: newSchedule()}
+	r.tested.Loss, r.tested.Top1Error = math.NaN(), math.NaN()
+	if err := r.check(); err != nil {
+		return err
+	}
+	if err := r.prepare(); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.runner.Close()) }()
+	if err := r.start(ctx); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.record.Close()) }()
+	return r.loop(ctx)
+}
+
+// check finds what can be known to be wrong before anything is made.
+func (r *run) check() error {
+	if err := fits(r.Net, r.Set); err != nil {
+		return err
+	}
+	r.images = r.Set.Images("train")
+	if r.images == 0 {
+		return fmt.Errorf("%s has no training images", r.Set.Dir())
+	}
+	batch := int64(r.Net.Train.Batch)
+	r.steps = (int64(r.Net.Train.Passes)*r.images + batch - 1) / batch
+	if r.Steps > 0 {
+		r.steps = r.Steps
+	}
+	if r.steps > math.MaxUint32 {
+		return fmt.Errorf("%d passes of %d images at batch %d are more than %d steps", r.Net.Train.Passes, r.images, batch, uint32(math.MaxUint32))
+	}
+	if d := r.Net.Train.Divide; r.Set.Images("test") == 0 && d.By != 0 && len(d.At) == 0 {
+		r.Message("%s has no test images: the rate, which is divided when the test error stops falling, stays as it is", r.Set.Dir())
+	}
+	return nil
+}
+
+func (r *run) prepare() (err error) {
+	info := r.Set.Info()
+	o := plan.Options{Batch: r.Net.Train.Batch, MeanH: info.Height, MeanW: info.Width}
+	names := Names(r.Devices)
+	if r.train, err = plan.Compile(r.Net, names, o); err != nil {
+		return err
+	}
+	o.Mode = plan.Test
+	if r.test, err = plan.Compile(r.Net, names, o); err != nil {
+		return err
+	}
+	if r.runner, err = plan.NewRunner(r.Devices, r.train, r.test); err != nil {
+		return err
+	}
+	r.host, r.probs = newHost(r.train), newHost(r.test)
+	return nil
+}
+
+// start makes the run's folder and the first weights, or takes both from where
+// an earlier run stopped.
+func (r *run) start(ctx context.Context) error {
+	open := metrics.Create
+	if r.Resume {
+		if err := r.restore(); err != nil {
+			return err
+		}
+		open = func(path string) (*metrics.Writer, error) { return metrics.Resume(path, r.step) }
+	} else {
+		if _, err := os.Stat(r.path(ConfigFile)); err == nil {
+			return fmt.Errorf("%s holds a run already: go on with it (-resume), or choose another folder (-run)", r.Dir)
+		}
+		if err := os.MkdirAll(r.path(filepath.Dir(Newest)), 0o777); err != nil {
+			return err
+		}
+		if err := renameio.WriteFile(r.path(ConfigFile), []byte(r.Text), 0o666); err != nil {
+			return err
+		}
+		info := r.Set.Info()
+		r.tensors = initial(r.train, meanOf(r.Net.Data.Mean, r.Set.Mean(), info.RGBMean, info.Height, info.Width))
+	}
+	if err := load(ctx, r.runner, r.train, r.tensors); err != nil {
+		return fmt.Errorf("%s: %w", r.path(Newest), err)
+	}
+	var err error
+	r.record, err = open(r.path(MetricsFile))
+	return err
+}
+
+func (r *run) path(name string) string { return filepath.Join(r.Dir, filepath.FromSlash(name)) }
+
+// restore takes tensors and state from the newest checkpoint. A run that was
+// stopped before its first starts anew.
+func (r *run) restore() error {
+	path := r.path(Newest)
+	c, err := checkpoint.Read(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		info := r.Set.Info()
+		r.tensors = initial(r.train, meanOf(r.Net.Data.Mean, r.Set.Mean(), info.RGBMean, info.Height, info.Width))
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if c.Net != r.Text {
+		return fmt.Errorf("%s: it belongs to another network than %s: resume with the run's own", path, r.path(ConfigFile))
+	}
+	if want := r.Set.Info().Fingerprint; c.Dataset != want {
+		return fmt.Errorf("%s: the run was trained on another data set (fingerprint %s) than %s (%s): give that one", path, c.Dataset, r.Set.Dir(), want)
+	}
+	if r.sched, err = parseSchedule(c.Schedule); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	r.step, r.tensors = c.Step, c.Tensors
+	r.tested.Loss, r.tested.Top1Error = c.Loss, c.State.Top1Error
+	return nil
+}
+
+// loop is the training. A step's images start at step*batch of the endless
+// sequence of passes, so a batch may reach from one pass into the next.
+func (r *run) loop(ctx context.Context) (err error) {
+	batch := int64(r.Net.Train.Batch)
+	batches, err := r.Set.Train(ctx, loader.Options{
+		Split: "train", Rows: int(batch), Height: r.Net.Input.H, Width: r.Net.Input.W,
+		Mirror: r.Net.Data.Mirror, Color: r.Net.Data.Color, Seed: r.Net.Train.Seed,
+	}, r.step*batch)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, batches.Close()) }()
+
+	r.line.started = time.Now()
+	every := max(1, r.images/batch/100) // about a hundred lines a pass
+	for {
+		passes := r.step * batch / r.images
+		if passes > int64(r.sched.Tested) {
+			if err := r.endPass(ctx, int(passes)); err != nil {
+				return r.interrupted(ctx, err)
+			}
+		}
+		if r.step >= r.steps {
+			break
+		}
+		if ctx.Err() != nil {
+			return r.interrupted(ctx, ctx.Err())
+		}
+		b, err := batches.Next(ctx)
+		if err != nil {
+			return r.interrupted(ctx, err)
+		}
+		if err := r.learn(b, r.sched.rate(r.Net.Train, passes)); err != nil {
+			return err
+		}
+		batches.Release(b)
+		r.Progress(r.step, r.steps)
+		save := r.SaveEvery > 0 && r.step%r.SaveEvery == 0
+		if r.step%every == 0 || save || r.step == r.steps {
+			if err := r.writeLine(); err != nil {
+				return err
+			}
+		}
+		if save {
+			if err := r.save(); err != nil {
+				return err
+			}
+		}
+	}
+	return r.save()
+}
+
+// learn does one step. The loss is looked at before the weights are changed, so
+// that a loss that is no number leaves them as they were.
+func (r *run) learn(b *loader.Batch, rate float64) error {
+	ctx := context.Background() // a step that was begun is finished
+	h := r.host
+	h.set(b, r.step, rate)
+	if err := r.runner.Launch(ctx, r.train, 0, r.train.Forward, &h.slots); err != nil {
+		return err
+	}
+	if err := r.runner.Synchronize(ctx); err != nil {
+		return err
+	}
+	n := float64(r.train.Batch)
+	loss := float64(h.stats[dnn.StatLoss]) / n
+	if math.IsNaN(loss) || math.IsInf(loss, 0) {
+		return r.diverged(ctx, loss, rate)
+	}
+	if err := r.runner.Launch(ctx, r.train, r.train.Forward, len(r.train.Steps), &h.slots); err != nil {
+		return err
+	}
+	r.step++
+	r.line.images += n
+	r.line.loss += loss * n
+	r.line.top1 += float64(h.stats[dnn.StatTop1])
+	r.line.top5 += float64(h.stats[dnn.StatTop5])
+	return nil
+}
+
+// writeLine records the means since the last line.
+func (r *run) writeLine() error {
+	l := &r.line
+	if l.images == 0 {
+		return nil
+	}
+	now := time.Now()
+	passes := (r.step - 1) * int64(r.Net.Train.Batch) / r.images
+	m := metrics.Metric{Kind: metrics.Train, Step: r.step, Epoch: r.epoch(),
+		Loss: l.loss / l.images, Top1Error: l.top1 / l.images, Top5Error: l.top5 / l.images,
+		Rate: r.sched.rate(r.Net.Train, passes), ImagesPerSecond: l.images / now.Sub(l.started).Seconds()}
+	*l = interval{started: now}
+	r.Log(m)
+	return r.record.Write(m)
+}
+
+func (r *run) epoch() float64 {
+	return float64(r.step) * float64(r.Net.Train.Batch) / float64(r.images)
+}
+
+// endPass tests the network and saves a checkpoint.
+func (r *run) endPass(ctx context.Context, passes int) error {
+	if err := r.writeLine(); err != nil {
+		return err
+	}
+	r.best = false
+	if r.Set.Images("test") > 0 {
+		started := time.Now()
+		result, err := r.evaluate(ctx)
+		if err != nil {
+			return err
+		}
+		r.tested = metrics.Metric{Kind: metrics.Test, Step: r.step, Epoch: r.epoch(),
+			Loss: result.Loss, Top1Error: result.Top1Error, Top5Error: result.Top5Error,
+			Rate: r.sched.rate(r.Net.Train, int64(passes)-1), ImagesPerSecond: float64(result.Images) / time.Since(started).Seconds()}
+		r.best = r.sched.tested(r.Net.Train, result.Top1Error)
+		r.Log(r.tested)
+		if err := r.record.Write(r.tested); err != nil {
+			return err
+		}
+	}
+	r.sched.Tested = passes
+	if err := r.save(); err != nil {
+		return err
+	}
+	r.line.started = time.Now()
+	if r.KeepEvery > 0 && passes%r.KeepEvery == 0 {
+		if err := r.keep(fmt.Sprintf("checkpoints/pass-%04d.safetensors", passes)); err != nil {
+			return err
+		}
+	}
+	if r.best {
+		return r.keep(Best)
+	}
+	return nil
+}
+
+// evaluate tests with the centre patch of each image.
+func (r *run) evaluate(ctx context.Context) (Result, error) {
+	const views = 1
+	batches, err := r.Set.Test(ctx, testOptions(r.Net, r.test.Batch, views))
+	if err != nil {
+		return Result{}, err
+	}
+	var t tally
+	total := r.Set.Images("test")
+	err = predict(ctx, r.runner, r.test, r.probs, batches, views, func(_ int64, label int32, p []float64) {
+		t.add(label, p)
+		r.Testing(t.images, total)
+	})
+	return t.result(views), errors.Join(err, batches.Close())
+}
+
+// save writes the newest checkpoint.
+func (r *run) save() error {
+	ctx := context.Background()
+	if err := r.runner.Synchronize(ctx); err != nil {
+		return err
+	}
+	if err := save(ctx, r.runner, r.train, r.tensors); err != nil {
+		return err
+	}
+	if err := r.record.Sync(); err != nil {
+		return err
+	}
+	return checkpoint.Write(r.path(Newest), &checkpoint.Checkpoint{
+		Tensors: r.tensors,
+		State: checkpoint.State{
+			Net: r.Text, Step: r.step, Seed: r.Net.Train.Seed, Batch: r.Net.Train.Batch,
+			Schedule: r.sched.marshal(), Dataset: r.Set.Info().Fingerprint, Classes: r.Set.Info().Names(),
+			Loss: r.tested.Loss, Top1Error: r.tested.Top1Error,
+		}})
+}
+
+// keep gives the newest checkpoint another name as well, under which it stays
+// when a newer one comes.
+func (r *run) keep(name string) error {
+	temporary := r.path(name + ".new")
+	if err := os.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.Link(r.path(Newest), temporary); err != nil {
+		return err
+	}
+	return os.Rename(temporary, r.path(name))
+}
+
+// interrupted saves the run if err is that of a cancelled context.
+func (r *run) interrupted(ctx context.Context, err error) error {
+	if ctx.Err() == nil {
+		return err
+	}
+	return errors.Join(r.writeLine(), r.save(), ctx.Err())
+}
