@@ -81,4 +81,3 @@ func finite(x []float32) bool {
 	}
 	return true
 }
-

@@ -45,9 +45,9 @@ type Config struct {
 	SaveEvery int64 // steps between checkpoints, if not 0, besides one after each pass
 	KeepEvery int   // keep the checkpoint of every so many passes, if not 0
 
-	Log      func(metrics.Metric)              // every line of metrics.jsonl
-	Progress func(done, total int64)           // steps, after each
-	Testing  func(done, total int64)           // images, during a test
+	Log      func(metrics.Metric)             // every line of metrics.jsonl
+	Progress func(done, total int64)          // steps, after each
+	Testing  func(done, total int64)          // images, during a test
 	Message  func(format string, args ...any) // what else a person should know
 }
 
@@ -164,8 +164,7 @@ func (r *run) start(ctx context.Context) error {
 		if err := renameio.WriteFile(r.path(ConfigFile), []byte(r.Text), 0o666); err != nil {
 			return err
 		}
-		info := r.Set.Info()
-		r.tensors = initial(r.train, meanOf(r.Net.Data.Mean, r.Set.Mean(), info.RGBMean, info.Height, info.Width))
+		r.begin()
 	}
 	if err := load(ctx, r.runner, r.train, r.tensors); err != nil {
 		return fmt.Errorf("%s: %w", r.path(Newest), err)
@@ -177,14 +176,19 @@ func (r *run) start(ctx context.Context) error {
 
 func (r *run) path(name string) string { return filepath.Join(r.Dir, filepath.FromSlash(name)) }
 
+// begin makes the first tensors.
+func (r *run) begin() {
+	info := r.Set.Info()
+	r.tensors = initial(r.train, meanOf(r.Net.Data.Mean, r.Set.Mean(), info.RGBMean, info.Height, info.Width))
+}
+
 // restore takes tensors and state from the newest checkpoint. A run that was
 // stopped before its first starts anew.
 func (r *run) restore() error {
 	path := r.path(Newest)
 	c, err := checkpoint.Read(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		info := r.Set.Info()
-		r.tensors = initial(r.train, meanOf(r.Net.Data.Mean, r.Set.Mean(), info.RGBMean, info.Height, info.Width))
+		r.begin()
 		return nil
 	}
 	if err != nil {

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"alexnet/dsl"
+	"alexnet/model"
+
+	"github.com/urfave/cli/v2"
+)
+
+// The flags that say which network is meant.
+func configFlag() cli.Flag {
+	return &cli.StringFlag{Name: "config", Aliases: []string{"c"}, Usage: "the network's `FILE`"}
+}
+
+func setFlag() cli.Flag {
+	return &cli.StringSliceFlag{Name: "set", Usage: "change the file's `BLOCK.WORD=VALUE`, say train.batch=64"}
+}
+
+// readNet reads the network that -config and -set describe, and its text with
+// the changes in it.
+func readNet(c *cli.Context, more ...string) (*model.Net, []byte, error) {
+	path := c.String("config")
+	if path == "" {
+		return nil, nil, usagef("which network? Give -config FILE")
+	}
+	src, err := os.ReadFile(path)
+	if err != nil {
+		return nil, nil, usageError{err}
+	}
+	var settings []dsl.Setting
+	for _, s := range append(c.StringSlice("set"), more...) {
+		setting, err := dsl.ParseSetting(s)
+		if err != nil {
+			return nil, nil, usageError{fmt.Errorf("-set %s: %w", s, err)}
+		}
+		settings = append(settings, setting)
+	}
+	net, err := dsl.Parse(path, src, settings...)
+	if err != nil {
+		return nil, nil, err
+	}
+	text, err := dsl.Apply(path, src, settings...)
+	return net, text, err
+}

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"alexnet/plan"
+
+	"github.com/urfave/cli/v2"
+)
+
+var planCommand = &cli.Command{
+	Name:  "plan",
+	Usage: "show the layers, the schedule of a training step, and the memory",
+	Flags: []cli.Flag{
+		configFlag(), setFlag(), devicesFlag(),
+		&cli.IntFlag{Name: "batch", Usage: "images a step, instead of the network's `N`"},
+		&cli.BoolFlag{Name: "test", Usage: "the schedule of a test step: forward only"},
+		&cli.BoolFlag{Name: "json", Usage: "as JSON"},
+		&cli.BoolFlag{Name: "dot", Usage: "as a graph for Graphviz"},
+	},
+	Action: func(c *cli.Context) error {
+		net, _, err := readNet(c)
+		if err != nil {
+			return err
+		}
+		names, err := deviceNames(c.String("devices"))
+		if err != nil {
+			return err
+		}
+		o := plan.Options{Batch: net.Train.Batch}
+		if c.IsSet("batch") {
+			o.Batch = c.Int("batch")
+		}
+		if c.Bool("test") {
+			o.Mode = plan.Test
+		}
+		p, err := plan.Compile(net, names, o)
+		if err != nil {
+			return err
+		}
+		switch {
+		case c.Bool("json"):
+			return p.WriteJSON(c.App.Writer)
+		case c.Bool("dot"):
+			return p.WriteDOT(c.App.Writer)
+		}
+		return p.WriteText(c.App.Writer)
+	},
+}
