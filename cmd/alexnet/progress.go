@@ -16,6 +16,7 @@ type progress struct {
 	w        io.Writer
 	what     string // "training"
 	unit     string // "steps"
+	state    string // ", loss 2.3", or nothing
 	terminal bool
 	bar      *progressbar.ProgressBar
 	started  time.Time
@@ -57,7 +58,18 @@ func (p *progress) update(done, total int64) {
 	if rate > 0 {
 		left = time.Duration(float64(total-done) / rate * float64(time.Second)).Round(time.Second).String()
 	}
-	fmt.Fprintf(p.w, "%s: %d of %d %s, %.4g %s/s, %s left\n", p.what, done, total, p.unit, rate, p.unit, left)
+	fmt.Fprintf(p.w, "%s: %d of %d %s, %.4g %s/s, %s left%s\n", p.what, done, total, p.unit, rate, p.unit, left, p.state)
+}
+
+// updateInt is update for those who count in ints.
+func (p *progress) updateInt(done, total int) { p.update(int64(done), int64(total)) }
+
+// describe says how the work goes, beside how far it is.
+func (p *progress) describe(format string, args ...any) {
+	p.state = ", " + fmt.Sprintf(format, args...)
+	if p.bar != nil {
+		p.bar.Describe(p.what + p.state)
+	}
 }
 
 // printf prints a line above the bar.

@@ -1,0 +1,213 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"alexnet/checkpoint"
+	"alexnet/dsl"
+	"alexnet/internal/metrics"
+	"alexnet/loader"
+	"alexnet/loader/pack"
+	"alexnet/model"
+	"alexnet/report"
+	"alexnet/train"
+
+	"github.com/urfave/cli/v2"
+)
+
+var trainCommand = &cli.Command{
+	Name:  "train",
+	Usage: "train a network",
+	Description: "Trains the network of -config on the data set of -data, and writes into the folder of\n" +
+		"-run: metrics.jsonl, checkpoints, and at the end filters.png and curves.png.\n" +
+		"Without -data the program's own pictures are used: coloured textures of 10 classes, 32x32.\n" +
+		"Ctrl-C saves a checkpoint and leaves; -resume goes on from the newest one.",
+	Flags: []cli.Flag{
+		configFlag(), setFlag(), devicesFlag(), dataFlag(),
+		&cli.StringFlag{Name: "run", Usage: "the run's `FOLDER` (default: runs/NAME of the network)"},
+		&cli.BoolFlag{Name: "resume", Usage: "go on with the run of -run from its newest checkpoint"},
+		&cli.Uint64Flag{Name: "seed", Usage: "of all random numbers, instead of the network's `N`"},
+		&cli.Int64Flag{Name: "steps", Usage: "stop after `N` steps, whatever the network's passes"},
+		&cli.Int64Flag{Name: "save", Usage: "a checkpoint every `N` steps, besides one after each pass"},
+		&cli.IntFlag{Name: "keep", Usage: "keep the checkpoint of every `N`th pass, besides the newest and the best"},
+	},
+	Action: trainAction,
+}
+
+func dataFlag() cli.Flag {
+	return &cli.StringFlag{Name: "data", Usage: "the data set's `FOLDER`, made by alexnet pack (default: pictures that the program draws)"}
+}
+
+func trainAction(c *cli.Context) (err error) {
+	ctx := c.Context
+	for _, name := range []string{"steps", "save", "keep"} {
+		if c.Int64(name) < 0 || c.IsSet(name) && c.Int64(name) == 0 {
+			return usagef("-%s %d: want at least 1", name, c.Int64(name))
+		}
+	}
+	net, text, dir, err := whatToTrain(c)
+	if err != nil {
+		return err
+	}
+	w := c.App.ErrWriter
+	set, err := openData(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, set.Close()) }()
+	devices, closeDevices, err := openDevices(c)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeDevices()) }()
+
+	training, testing := newProgress(w, "training", "steps"), newProgress(w, "testing", "images")
+	config := train.Config{
+		Net: net, Text: string(text), Set: set, Devices: devices, Dir: dir,
+		Resume: c.Bool("resume"), Steps: c.Int64("steps"), SaveEvery: c.Int64("save"), KeepEvery: c.Int("keep"),
+		Progress: func(done, total int64) { testing.end(); training.update(done, total) },
+		Testing:  testing.update,
+		Message:  training.printf,
+		Log: func(m metrics.Metric) {
+			if m.Kind == metrics.Test {
+				testing.end()
+				training.printf("pass %.0f: test error %.2f%% (top-5 %.2f%%), loss %.4f, rate %g",
+					m.Epoch, 100*m.Top1Error, 100*m.Top5Error, m.Loss, m.Rate)
+				return
+			}
+			training.describe("loss %.4f, error %.1f%%", m.Loss, 100*m.Top1Error)
+		},
+	}
+	fmt.Fprintf(w, "training %s on %s in %s\n", net.Name, set.Dir(), dir)
+	err = train.Run(ctx, config)
+	training.end()
+	testing.end()
+	if errors.Is(err, context.Canceled) {
+		return fmt.Errorf("stopped; the run is saved. Go on with: alexnet train -resume -run %s%s", dir, again(c))
+	}
+	if err != nil {
+		return err
+	}
+	return drawRun(c, dir)
+}
+
+// again returns what else a resumed run must be told.
+func again(c *cli.Context) string {
+	var s string
+	for _, name := range []string{"data", "devices"} {
+		if c.IsSet(name) {
+			s += fmt.Sprintf(" -%s %s", name, c.String(name))
+		}
+	}
+	return s
+}
+
+// whatToTrain returns the network, its text, and the run's folder.
+func whatToTrain(c *cli.Context) (net *model.Net, text []byte, dir string, err error) {
+	dir = c.String("run")
+	if c.Bool("resume") {
+		if dir == "" {
+			return nil, nil, "", usagef("which run is to go on? Give -run FOLDER")
+		}
+		for _, name := range []string{"config", "set", "seed"} {
+			if c.IsSet(name) {
+				return nil, nil, "", usagef("-%s cannot be changed when a run goes on: the network and its seed are those of %s",
+					name, filepath.Join(dir, train.ConfigFile))
+			}
+		}
+		path := filepath.Join(dir, train.ConfigFile)
+		if text, err = os.ReadFile(path); err != nil {
+			return nil, nil, "", usageError{fmt.Errorf("%s holds no run: %w", dir, err)}
+		}
+		net, err = dsl.Parse(path, text)
+		return net, text, dir, err
+	}
+	var settings []string
+	if c.IsSet("seed") {
+		settings = append(settings, fmt.Sprintf("train.seed=%d", c.Uint64("seed")))
+	}
+	if net, text, err = readNet(c, settings...); err != nil {
+		return nil, nil, "", err
+	}
+	if dir == "" {
+		dir = freshDir(filepath.Join("runs", net.Name))
+	}
+	return net, text, dir, nil
+}
+
+// freshDir returns dir, or dir-2, dir-3 and so on: the first that does not
+// exist.
+func freshDir(dir string) string {
+	name := dir
+	for n := 2; ; n++ {
+		if _, err := os.Lstat(name); err != nil {
+			return name
+		}
+		name = fmt.Sprintf("%s-%d", dir, n)
+	}
+}
+
+// openData opens the data set of -data, or the one that the program draws.
+func openData(ctx context.Context, c *cli.Context) (*loader.Set, error) {
+	dir := c.String("data")
+	if dir == "" {
+		var err error
+		if dir, err = drawnData(ctx, c); err != nil {
+			return nil, err
+		}
+	}
+	return loader.Open(dir)
+}
+
+// The size of the data set that the program draws for those who have none.
+const (
+	drawnTrain = 10_000
+	drawnTest  = 2_000
+)
+
+// drawnData returns the folder of the data set that the program draws, in the
+// user's cache, where it is made once.
+func drawnData(ctx context.Context, c *cli.Context) (string, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("a place for the data set that the program draws: %w; give a data set with -data", err)
+	}
+	dir := filepath.Join(cache, "alexnet", fmt.Sprintf("shapes-%d-%d", drawnTrain, drawnTest))
+	if _, err := os.Stat(dir); err == nil {
+		return dir, nil
+	}
+	if err := os.MkdirAll(filepath.Dir(dir), 0o777); err != nil {
+		return "", err
+	}
+	drawing := newProgress(c.App.ErrWriter, "drawing", "images")
+	defer drawing.end()
+	fmt.Fprintf(c.App.ErrWriter, "drawing a data set into %s, once\n", dir)
+	err = pack.Shapes(ctx, pack.ShapesOptions{Out: dir, Train: drawnTrain, Test: drawnTest, Seed: 1,
+		Progress: drawing.updateInt})
+	return dir, err
+}
+
+// drawRun draws a run's first layer and its curves, and says where they are.
+func drawRun(c *cli.Context, dir string) error {
+	filters, curves := filepath.Join(dir, "filters.png"), filepath.Join(dir, "curves.png")
+	ck, err := checkpoint.Read(filepath.Join(dir, filepath.FromSlash(train.Newest)))
+	if err != nil {
+		return err
+	}
+	if err := drawFilters(filters, ck, "", report.FilterOptions{}); err != nil {
+		return err
+	}
+	m, err := metrics.Read(filepath.Join(dir, train.MetricsFile))
+	if err != nil {
+		return err
+	}
+	if err := report.Curves(curves, []report.Run{{Name: filepath.Base(dir), Metrics: m}}); err != nil {
+		return err
+	}
+	fmt.Fprintf(c.App.Writer, "first layer: %s\ncurves:      %s\n", filters, curves)
+	return nil
+}
