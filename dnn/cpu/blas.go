@@ -1,0 +1,117 @@
+package cpu
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+
+	"gonum.org/v1/gonum/blas"
+	"gonum.org/v1/gonum/blas/blas32"
+	"gonum.org/v1/gonum/blas/gonum"
+)
+
+// blasVariable chooses the matrix product: gonum, openblas, or the path of a
+// library that has OpenBLAS's functions. Unset, OpenBLAS is used where it is
+// found, and gonum's own code elsewhere.
+const blasVariable = "ALEXNET_BLAS"
+
+var chosen struct {
+	once sync.Once
+	name string
+	err  error
+}
+
+// useBLAS gives the chosen matrix product to blas32, once a process.
+func useBLAS() error {
+	chosen.once.Do(func() {
+		var b blas.Float32
+		b, chosen.name, chosen.err = chooseBLAS(os.Getenv(blasVariable))
+		if chosen.err == nil {
+			blas32.Use(b)
+		}
+	})
+	return chosen.err
+}
+
+// BLAS says which matrix product is in use, or why the one that the environment
+// asks for is not.
+func BLAS() string {
+	if err := useBLAS(); err != nil {
+		return err.Error()
+	}
+	return chosen.name
+}
+
+func chooseBLAS(want string) (blas.Float32, string, error) {
+	if want == "gonum" {
+		return tiled{}, "gonum", nil
+	}
+	names := openBLASNames
+	if want != "" && want != "openblas" {
+		names = []string{want}
+		if !strings.ContainsRune(want, os.PathSeparator) {
+			return nil, "", fmt.Errorf("%s=%s: want gonum, openblas, or the path of an OpenBLAS library", blasVariable, want)
+		}
+	}
+	b, name, err := openOpenBLAS(names)
+	switch {
+	case err == nil:
+		return b, name, nil
+	case want == "":
+		return tiled{}, "gonum", nil
+	}
+	return nil, "", fmt.Errorf("%s=%s: %w; install OpenBLAS (Debian: libopenblas0-pthread), or set %s=gonum", blasVariable, want, err, blasVariable)
+}
+
+// gemm is c = op(a) op(b) + beta c, row-major: op(a) is m x k, op(b) k x n, c
+// m x n, and op transposes if t is blas.Trans. Rows stand lda, ldb, ldc apart.
+func gemm(ta, tb blas.Transpose, m, n, k int, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) {
+	am, an := m, k
+	if ta != blas.NoTrans {
+		am, an = k, m
+	}
+	bm, bn := k, n
+	if tb != blas.NoTrans {
+		bm, bn = n, k
+	}
+	blas32.Gemm(ta, tb, 1, blas32.General{Rows: am, Cols: an, Stride: lda, Data: a},
+		blas32.General{Rows: bm, Cols: bn, Stride: ldb, Data: b},
+		beta, blas32.General{Rows: m, Cols: n, Stride: ldc, Data: c})
+}
+
+// tiled is gonum's implementation with products cut into tiles. Above a size
+// gonum starts goroutines, which would fight with the team's; a tile stays below
+// it, and fits the first-level cache.
+type tiled struct{ gonum.Implementation }
+
+// Tile sides: gonum goes parallel from 4 blocks of 64x64 of c on.
+const tileM, tileN, tileK = 64, 192, 64
+
+func (t tiled) Sgemm(ta, tb blas.Transpose, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) {
+	if k == 0 {
+		t.Implementation.Sgemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
+		return
+	}
+	for j := 0; j < n; j += tileN {
+		for l := 0; l < k; l += tileK {
+			y := beta
+			if l > 0 {
+				y = 1
+			}
+			b := b[part(tb, l, j, ldb):]
+			for i := 0; i < m; i += tileM {
+				t.Implementation.Sgemm(ta, tb, min(tileM, m-i), min(tileN, n-j), min(tileK, k-l), alpha,
+					a[part(ta, i, l, lda):], lda, b, ldb, y, c[i*ldc+j:], ldc)
+			}
+		}
+	}
+}
+
+// part is the place of element i, j of an operand.
+func part(t blas.Transpose, i, j, ld int) int {
+	if t == blas.NoTrans {
+		return i*ld + j
+	}
+	return j*ld + i
+}

@@ -1,0 +1,202 @@
+package cpu
+
+// Operations that treat every number by itself: activations, dropout, scaling,
+// sums, and the step of the weights.
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+
+	"alexnet/dnn"
+	"alexnet/internal/philox"
+)
+
+func (p *preparation) activationForward(op dnn.ActivationForward) []loop {
+	x, y := p.floats("X", op.X, op.Count), p.floats("Y", op.Y, op.Count)
+	switch op.Func {
+	case dnn.Relu:
+		return blocks(op.Count, func(from, to int) { relu(x[from:to], y[from:to]) })
+	case dnn.Tanh:
+		return blocks(op.Count, func(from, to int) {
+			for i := from; i < to; i++ {
+				y[i] = float32(math.Tanh(float64(x[i])))
+			}
+		})
+	case dnn.Sigmoid:
+		return blocks(op.Count, func(from, to int) {
+			for i := from; i < to; i++ {
+				y[i] = float32(1 / (1 + math.Exp(-float64(x[i]))))
+			}
+		})
+	}
+	p.fail("unknown function %d", op.Func)
+	return nil
+}
+
+// relu keeps NaN, so that a diverged network is seen to be one.
+func relu(x, y []float32) {
+	y = y[:len(x)]
+	for i, v := range x {
+		if v < 0 {
+			v = 0
+		}
+		y[i] = v
+	}
+}
+
+func (p *preparation) activationBackward(op dnn.ActivationBackward) []loop {
+	y, dy, dx := p.floats("Y", op.Y, op.Count), p.floats("DY", op.DY, op.Count), p.floats("DX", op.DX, op.Count)
+	switch op.Func {
+	case dnn.Relu:
+		return blocks(op.Count, func(from, to int) { reluGradient(y[from:to], dy[from:to], dx[from:to]) })
+	case dnn.Tanh:
+		return blocks(op.Count, func(from, to int) {
+			for i := from; i < to; i++ {
+				dx[i] = dy[i] * (1 - y[i]*y[i])
+			}
+		})
+	case dnn.Sigmoid:
+		return blocks(op.Count, func(from, to int) {
+			for i := from; i < to; i++ {
+				dx[i] = dy[i] * y[i] * (1 - y[i])
+			}
+		})
+	}
+	p.fail("unknown function %d", op.Func)
+	return nil
+}
+
+func reluGradient(y, dy, dx []float32) {
+	dy, dx = dy[:len(y)], dx[:len(y)]
+	for i, v := range y {
+		g := dy[i]
+		if v <= 0 {
+			g = 0
+		}
+		dx[i] = g
+	}
+}
+
+// dropout keeps number e of the whole network's batch if
+//
+//	philox.At(seed, Dropout.Layer(layer), step, e/4)[e%4] >= round(rate * 2^32)
+//
+// compared as integers of 64 bits, since the right side may be 2^32. What is
+// kept stays as it is; what is not becomes 0.
+func (p *preparation) dropout(op dnn.Dropout) []loop {
+	n := p.count(op.Batch, op.Count)
+	x, y := p.floats("X", op.X, n), p.floats("Y", op.Y, n)
+	control := p.bytes("Control", op.Control, dnn.ControlBytes)
+	p.count(op.Batch, op.Features)
+	if op.First < 0 || op.First > op.Features-op.Count {
+		p.fail("numbers %d to %d of an image that has %d", op.First, op.First+op.Count, op.Features)
+	}
+	if !(op.Rate >= 0 && op.Rate <= 1) {
+		p.fail("rate %g is not in 0 to 1", op.Rate)
+	}
+	threshold := uint64(math.Round(op.Rate * (1 << 32)))
+	purpose := philox.Dropout.Layer(op.Layer)
+	return blocks(n, func(from, to int) {
+		step := binary.LittleEndian.Uint32(control)
+		for from < to {
+			image := from / op.Count
+			end := min(to, (image+1)*op.Count)
+			e := uint64(image)*uint64(op.Features) + uint64(op.First+from-image*op.Count)
+			random := philox.At(op.Seed, purpose, step, e/4)
+			for i := from; i < end; i++ {
+				v := x[i]
+				if uint64(random[e%4]) < threshold {
+					v = 0
+				}
+				y[i] = v
+				if e++; e%4 == 0 {
+					random = philox.At(op.Seed, purpose, step, e/4)
+				}
+			}
+			from = end
+		}
+	})
+}
+
+func (p *preparation) scale(op dnn.Scale) []loop {
+	x, y := p.floats("X", op.X, op.Count), p.floats("Y", op.Y, op.Count)
+	return blocks(op.Count, func(from, to int) {
+		for i := from; i < to; i++ {
+			y[i] = op.Factor * x[i]
+		}
+	})
+}
+
+// sum adds in the order of op.X. Y may be one of them: no number of Y is written
+// before all that it is the sum of have been read.
+func (p *preparation) sum(op dnn.Sum) []loop {
+	n := p.count(op.Rows, op.Width)
+	if len(op.X) == 0 {
+		p.fail("nothing to add")
+	}
+	slab := func(name string, s dnn.Slab) []float32 {
+		x := p.all(name, s.T)
+		if p.err == nil {
+			if err := inside(op.Rows, op.Width, s.Offset, s.Stride, len(x)); err != nil {
+				p.fail("%s: %w", name, err)
+			}
+		}
+		return x
+	}
+	xs := make([][]float32, len(op.X))
+	for i, x := range op.X {
+		xs[i] = slab(fmt.Sprintf("X[%d]", i), x)
+	}
+	y := slab("Y", op.Y)
+	if op.Rows > 1 && op.Y.Stride < op.Width {
+		p.fail("rows of Y overlap: %d numbers, %d apart", op.Width, op.Y.Stride)
+	}
+	return blocks(n, func(from, to int) {
+		for from < to {
+			row := from / op.Width
+			at := from - row*op.Width
+			width := min(to-from, op.Width-at)
+			addSlabs(y[op.Y.Offset+row*op.Y.Stride+at:][:width], xs, op.X, row, at)
+			from += width
+		}
+	})
+}
+
+// addSlabs makes y of numbers from at on in a row of each slab.
+func addSlabs(y []float32, xs [][]float32, slabs []dnn.Slab, row, at int) {
+	var sums [512]float32
+	for done := 0; done < len(y); done += len(sums) {
+		sum := sums[:min(len(sums), len(y)-done)]
+		for i, x := range xs {
+			x := x[slabs[i].Offset+row*slabs[i].Stride+at+done:][:len(sum)]
+			if i == 0 {
+				copy(sum, x)
+				continue
+			}
+			for j, v := range x {
+				sum[j] += v
+			}
+		}
+		copy(y[done:], sum)
+	}
+}
+
+// update is the step of section 5 in one pass.
+func (p *preparation) update(op dnn.Update) []loop {
+	control := p.bytes("Control", op.Control, dnn.ControlBytes)
+	g, w, v := p.floats("G", op.G, op.Count), p.floats("W", op.W, op.Count), p.floats("V", op.V, op.Count)
+	return blocks(op.Count, func(from, to int) {
+		rate := op.Rate * math.Float32frombits(binary.LittleEndian.Uint32(control[4:]))
+		step(g[from:to], w[from:to], v[from:to], op.Momentum, op.Decay*rate, rate)
+	})
+}
+
+func step(g, w, v []float32, momentum, decay, rate float32) {
+	w, v = w[:len(g)], v[:len(g)]
+	for i, g := range g {
+		u := momentum*v[i] - decay*w[i] - rate*g
+		v[i] = u
+		w[i] += u
+	}
+}

@@ -1,0 +1,225 @@
+package cpu
+
+import (
+	"math"
+
+	"alexnet/dnn"
+)
+
+// lrn is response normalisation cut into blocks, each a matrix of which every
+// number's sum runs over rows of its column (across maps: rows are maps, columns
+// places), or over rows and columns (within a map).
+//
+// With s = k + α Σ a², before the numbers ahead of its own that a sum takes:
+//
+//	y  = x s^-β
+//	dx = dy s^-β − 2αβ x Σ' dy y / s
+//
+// where Σ' runs over the numbers whose sums take this one, so that it takes
+// size-1-before ahead.
+type lrn struct {
+	op       dnn.LRN
+	maps     int // of a group
+	area     int // places of a map
+	cut      int // blocks that a group's maps are cut into
+	k, alpha float32
+	power    func(s []float32) // s becomes s^-β
+}
+
+// lrnColumns is the most columns of a block across maps: few enough that a block
+// stays in the second-level cache, and enough to keep a line of it busy.
+const lrnColumns = 64
+
+func (p *preparation) lrn(op dnn.LRN) (l *lrn, n int) {
+	n = p.count(op.Batch, op.Shape.C, op.Shape.H, op.Shape.W)
+	p.count(op.Groups)
+	p.count(op.Size)
+	if p.err == nil && op.Shape.C%op.Groups != 0 {
+		p.fail("%d maps in %d groups", op.Shape.C, op.Groups)
+	}
+	if p.err != nil {
+		return nil, 0
+	}
+	l = &lrn{op: op, maps: op.Shape.C / op.Groups, area: op.Shape.H * op.Shape.W, k: float32(op.K), alpha: float32(op.Alpha)}
+	l.cut = ceil(l.area, lrnColumns)
+	if op.Within {
+		l.cut = l.maps
+	}
+	switch op.Beta {
+	case 0.5:
+		l.power = func(s []float32) {
+			for i, v := range s {
+				s[i] = 1 / sqrt(v)
+			}
+		}
+	case 0.75:
+		l.power = func(s []float32) {
+			for i, v := range s {
+				r := sqrt(v)
+				s[i] = 1 / (r * sqrt(r))
+			}
+		}
+	case 1:
+		l.power = func(s []float32) {
+			for i, v := range s {
+				s[i] = 1 / v
+			}
+		}
+	default:
+		l.power = func(s []float32) {
+			for i, v := range s {
+				s[i] = float32(math.Pow(float64(v), -op.Beta))
+			}
+		}
+	}
+	return l, n
+}
+
+func sqrt(v float32) float32 { return float32(math.Sqrt(float64(v))) }
+
+// loop returns a loop over all blocks; scratch is how many matrices as large as
+// a block body takes.
+func (l *lrn) loop(scratch int, body func(b matrix, scratch []float32)) []loop {
+	size := l.maps * min(l.area, lrnColumns)
+	if l.op.Within {
+		size = l.area
+	}
+	return []loop{{n: l.op.Batch * l.op.Groups * l.cut, scratch: scratch * size, body: func(w *worker, i int) {
+		var b matrix
+		if l.op.Within {
+			b = matrix{i * l.area, l.op.Shape.H, l.op.Shape.W, l.op.Shape.W}
+		} else {
+			place := i % l.cut * lrnColumns
+			b = matrix{i/l.cut*l.maps*l.area + place, l.maps, min(lrnColumns, l.area-place), l.area}
+		}
+		body(b, w.floats(scratch*size))
+	}}}
+}
+
+// matrix is where the rows of a block are in a tensor. In scratch memory nothing
+// is between the rows.
+type matrix struct{ start, rows, cols, stride int }
+
+func (m matrix) size() int { return m.rows * m.cols }
+
+// row returns a block's row of a tensor.
+func (m matrix) row(x []float32, r int) []float32 { return x[m.start+r*m.stride:][:m.cols] }
+
+// own returns a row of scratch memory.
+func (m matrix) own(x []float32, r int) []float32 { return x[r*m.cols:][:m.cols] }
+
+func (p *preparation) lrnForward(op dnn.LRNForward) []loop {
+	l, n := p.lrn(op.LRN)
+	x, y := p.floats("X", op.X, n), p.floats("Y", op.Y, n)
+	if p.err != nil {
+		return nil
+	}
+	return l.loop(3, func(b matrix, scratch []float32) {
+		size := b.size()
+		s, t1, t2 := scratch[:size], scratch[size:2*size], scratch[2*size:3*size]
+		l.scales(s, x, b, t1, t2)
+		l.power(s)
+		for r := range b.rows {
+			x, y, f := b.row(x, r), b.row(y, r), b.own(s, r)
+			for j, v := range x {
+				y[j] = v * f[j]
+			}
+		}
+	})
+}
+
+func (p *preparation) lrnBackward(op dnn.LRNBackward) []loop {
+	l, n := p.lrn(op.LRN)
+	x, y := p.floats("X", op.X, n), p.floats("Y", op.Y, n)
+	dy, dx := p.floats("DY", op.DY, n), p.floats("DX", op.DX, n)
+	if p.err != nil {
+		return nil
+	}
+	twice := float32(2 * op.Alpha * op.Beta)
+	return l.loop(4, func(b matrix, scratch []float32) {
+		size := b.size()
+		s, t1, t2, sums := scratch[:size], scratch[size:2*size], scratch[2*size:3*size], scratch[3*size:4*size]
+		l.scales(s, x, b, t1, t2)
+		for r := range b.rows {
+			y, dy, s, t := b.row(y, r), b.row(dy, r), b.own(s, r), b.own(t1, r)
+			for j, v := range y {
+				t[j] = dy[j] * v / s[j]
+			}
+		}
+		l.sums(sums, t1, b, op.Size-1-op.Size/2, t2)
+		l.power(s)
+		for r := range b.rows {
+			x, dy, dx, f, t := b.row(x, r), b.row(dy, r), b.row(dx, r), b.own(s, r), b.own(sums, r)
+			for j, v := range x {
+				dx[j] = dy[j]*f[j] - twice*v*t[j]
+			}
+		}
+	})
+}
+
+// scales makes s = k + α Σ x² of a block.
+func (l *lrn) scales(s, x []float32, b matrix, squares, scratch []float32) {
+	for r := range b.rows {
+		x, q := b.row(x, r), b.own(squares, r)
+		for j, v := range x {
+			q[j] = v * v
+		}
+	}
+	l.sums(s, squares, b, l.op.Size/2, scratch)
+	for i, v := range s {
+		s[i] = l.k + l.alpha*v
+	}
+}
+
+// sums makes of each number the sum over its window, in scratch matrices of b's
+// sides.
+func (l *lrn) sums(dst, src []float32, b matrix, before int, scratch []float32) {
+	if !l.op.Within {
+		slide(dst, src, b.rows, b.cols, b.cols, 1, before, l.op.Size)
+		return
+	}
+	slide(scratch, src, b.rows, b.cols, b.cols, 1, before, l.op.Size)
+	slide(dst, scratch, b.cols, b.rows, 1, b.cols, before, l.op.Size)
+}
+
+// slide makes dst[i, j] the sum of src[i-before, j] to src[i-before+size-1, j],
+// of those that exist. Elements are di apart for i, dj for j. What enters a
+// window is added and what leaves it taken off again; in float64, so that
+// nothing is left of it.
+func slide(dst, src []float32, ni, nj, di, dj, before, size int) {
+	const columns = 64
+	var sums [columns]float64
+	ahead := size - before - 1 // of a number's own row
+	for j0 := 0; j0 < nj; j0 += columns {
+		sum := sums[:min(columns, nj-j0)]
+		clear(sum)
+		for i := range min(ahead, ni) {
+			at := i*di + j0*dj
+			for j := range sum {
+				sum[j] += float64(src[at])
+				at += dj
+			}
+		}
+		for i := range ni {
+			if enter := i + ahead; enter < ni {
+				at := enter*di + j0*dj
+				for j := range sum {
+					sum[j] += float64(src[at])
+					at += dj
+				}
+			}
+			if leave := i - before - 1; leave >= 0 {
+				at := leave*di + j0*dj
+				for j := range sum {
+					sum[j] -= float64(src[at])
+					at += dj
+				}
+			}
+			at := i*di + j0*dj
+			for _, v := range sum {
+				dst[at] = float32(v)
+				at += dj
+			}
+		}
+	}
+}
