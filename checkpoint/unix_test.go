@@ -1,4 +1,4 @@
-//go:build unix
+//go:build linux || darwin
 
 package checkpoint
 
@@ -46,5 +46,16 @@ func TestWriteToAFullDisk(t *testing.T) {
 	}
 	if err := same(sample(), c); err != nil {
 		t.Error(err)
+	}
+}
+
+// Opening a named pipe that nobody writes to would wait for ever.
+func TestReadOfAPipe(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Skip("no named pipes here:", err)
+	}
+	if err := second(Read(path)); err == nil || !strings.Contains(err.Error(), "is not a file") {
+		t.Errorf("error is %v", err)
 	}
 }

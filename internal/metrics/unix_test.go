@@ -1,10 +1,11 @@
-//go:build unix
+//go:build linux || darwin
 
 package metrics
 
 import (
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -46,5 +47,16 @@ func TestWriteToAFullDisk(t *testing.T) {
 	}
 	if got := steps(t, path); len(got) != 2 || got[1] != 3 {
 		t.Errorf("steps are %v, want [1 3]", got)
+	}
+}
+
+// Opening a named pipe that nobody writes to would wait for ever.
+func TestReadOfAPipe(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Skip("no named pipes here:", err)
+	}
+	if err := func() error { _, err := Read(path); return err }(); err == nil || !strings.Contains(err.Error(), "is not a file") {
+		t.Errorf("error is %v", err)
 	}
 }
