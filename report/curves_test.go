@@ -120,6 +120,29 @@ func TestCurvesShowWhatThereIs(t *testing.T) {
 	}
 }
 
+// Test lines are thicker than training lines, and those of top-5 errors are
+// dashed: the same curve has fewer pixels.
+func TestLooks(t *testing.T) {
+	top1 := falling(metrics.Train, 100, 0.4)
+	top5 := falling(metrics.Train, 100, 0.4)
+	test := falling(metrics.Test, 100, 0.4)
+	for i := range top1 {
+		top5[i].Top5Error, top5[i].Top1Error = top1[i].Top1Error, nan
+		top1[i].Top5Error, test[i].Top5Error = nan, nan
+	}
+	_, solid := count(mustCurves(t, Run{"", top1}), pale(runColors[0]))
+	_, dashed := count(mustCurves(t, Run{"", top5}), pale(runColors[0]))
+	_, thick := count(mustCurves(t, Run{"", test}), runColors[0])
+	if dashed > solid*4/5 || solid > thick*4/5 {
+		t.Errorf("%d pixels dashed, %d solid, %d thick", dashed, solid, thick)
+	}
+	// Part of that is the markers.
+	thin := stroke{kind: metrics.Train}.line(runColors[0]).Width
+	if wide := (stroke{kind: metrics.Test}).line(runColors[0]).Width; wide < 2*thin {
+		t.Errorf("test lines are %v wide, training lines %v", wide, thin)
+	}
+}
+
 // All 12 runs are there, each in its own colour.
 func TestTwelveRuns(t *testing.T) {
 	var runs []Run
@@ -165,12 +188,12 @@ func TestThinning(t *testing.T) {
 		ms = append(ms, metrics.Metric{Kind: metrics.Train, Epoch: float64(i), Loss: float64(10 * i)},
 			metrics.Metric{Kind: metrics.Test, Epoch: float64(i), Loss: 1e6})
 	}
-	ms[2].Loss = nan // the second of training: its bin has one value
+	ms[0].Loss = nan // the first of training: its bin has one value, 10
 	p := pieces(ms, metrics.Train, func(m metrics.Metric) float64 { return m.Loss })
 	if len(p) != 1 || len(p[0]) != maxPoints/2+1 {
 		t.Fatalf("%d pieces, the first of %d points, want one of %d", len(p), len(p[0]), maxPoints/2+1)
 	}
-	for i, want := range [][2]float64{{0.5, 0}, {2.5, 25}, {4.5, 45}} {
+	for i, want := range [][2]float64{{0.5, 10}, {2.5, 25}, {4.5, 45}} {
 		if got := p[0][i]; got.X != want[0] || got.Y != want[1] {
 			t.Errorf("point %d is %v, want %v", i, got, want)
 		}
