@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	"alexnet/dnn"
 )
@@ -17,7 +18,7 @@ type Runner struct {
 	work     []dnn.Buffer
 	programs map[*Program]*prepared
 	last     *Program
-	owned    []interface{ Close() error } // in the order of making
+	owned    []io.Closer // in the order of making: memory, the streams that work on it, events
 }
 
 // prepared is a program whose steps are bound to memory.
@@ -53,14 +54,6 @@ func NewRunner(devs []dnn.Device, programs ...*Program) (r *Runner, err error) {
 			}
 			state, work = max(state, p.Devices[i].State), max(work, p.Devices[i].Work)
 		}
-		var own [streams]dnn.Stream
-		for s := range own {
-			if own[s], err = dev.NewStream(); err != nil {
-				return nil, fmt.Errorf("device %s: a stream: %w", dev.Name(), err)
-			}
-			r.owned = append(r.owned, own[s])
-		}
-		r.streams = append(r.streams, own)
 		for _, block := range []struct {
 			bytes int64
 			what  string
@@ -73,6 +66,14 @@ func NewRunner(devs []dnn.Device, programs ...*Program) (r *Runner, err error) {
 			r.owned = append(r.owned, buffer)
 			*block.list = append(*block.list, buffer)
 		}
+		var own [streams]dnn.Stream
+		for s := range own {
+			if own[s], err = dev.NewStream(); err != nil {
+				return nil, fmt.Errorf("device %s: a stream: %w", dev.Name(), err)
+			}
+			r.owned = append(r.owned, own[s])
+		}
+		r.streams = append(r.streams, own)
 	}
 	for _, p := range programs {
 		if r.programs[p], err = r.prepare(p); err != nil {
