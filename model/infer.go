@@ -110,8 +110,7 @@ func (c *checker) inputs(i int) bool {
 			}
 			from := c.net.Layers[f]
 			if _, ok := from.Spec.(Softmax); ok {
-				c.add(i, "from", "nothing can follow softmax, which ends the network")
-				return false
+				return false // ending tells that it is not last
 			}
 			shape, divided[j] = from.Out, from.Divided
 		} else if !c.inputOK {
@@ -313,14 +312,17 @@ func (c *checker) ending() {
 		c.add(NetProblem, "", "the network has no layers")
 		return
 	}
+	found := false
 	for i, l := range c.net.Layers {
-		if _, ok := l.Spec.(Softmax); ok != (i == n-1) {
-			if ok {
-				c.add(i, "", "softmax must be the last layer")
-			} else {
-				c.add(i, "", "the last layer must be softmax")
+		if _, ok := l.Spec.(Softmax); ok {
+			found = true
+			if i < n-1 {
+				c.add(i, "", "softmax ends a network, so it must be the last layer")
 			}
 		}
+	}
+	if !found {
+		c.add(n-1, "", "the last layer must be softmax")
 	}
 	if len(c.problems) > 0 {
 		return
@@ -345,11 +347,11 @@ func (c *checker) data() {
 	if !slices.Contains([]Mean{MeanPixel, MeanChannel, MeanNone}, d.Mean) {
 		c.add(DataProblem, "mean", "mean %q, want pixel, channel or none", d.Mean)
 	}
-	if in := c.net.Input; d.Crop != 0 && (d.Crop != in.H || d.Crop != in.W) {
+	if in := c.net.Input; c.inputOK && d.Crop != 0 && (d.Crop != in.H || d.Crop != in.W) {
 		c.add(DataProblem, "crop", "crop %d gives patches of %dx%d, but the input is %v", d.Crop, d.Crop, d.Crop, in)
 	}
 	c.number(DataProblem, "color", d.Color, 0, 100)
-	if d.Color > 0 && c.net.Input.C != 3 {
+	if c.inputOK && d.Color > 0 && c.net.Input.C != 3 {
 		c.add(DataProblem, "color", "colour noise is for images of 3 channels, and the input is %v", c.net.Input)
 	}
 	if d.Views != 1 && d.Views != 10 {
