@@ -74,7 +74,7 @@ func groupMaps(x []float32, image, groups, group, size int) []float32 {
 func (p *preparation) convForward(op dnn.ConvForward) []loop {
 	g, in, out := p.conv(op.Conv)
 	x, y := p.floats("X", op.X, in), p.floats("Y", op.Y, out)
-	w, b := p.floats("W", op.W, op.Out.C, op.KernelSize()), p.floats("B", op.B, op.Out.C)
+	w, b := p.floats("W", op.W, op.Out.C, g.k), p.floats("B", op.B, op.Out.C)
 	if p.err != nil {
 		return nil
 	}
@@ -143,7 +143,7 @@ func fill(x []float32, v float32) {
 func (p *preparation) convBackwardData(op dnn.ConvBackwardData) []loop {
 	g, in, out := p.conv(op.Conv)
 	dx, dy := p.floats("DX", op.DX, in), p.floats("DY", op.DY, out)
-	w := p.floats("W", op.W, op.Out.C, op.KernelSize())
+	w := p.floats("W", op.W, op.Out.C, g.k)
 	if p.err != nil {
 		return nil
 	}
@@ -198,7 +198,7 @@ func (p *preparation) convBackwardData(op dnn.ConvBackwardData) []loop {
 func (p *preparation) convBackwardWeights(op dnn.ConvBackwardWeights) []loop {
 	g, in, out := p.conv(op.Conv)
 	x, dy := p.floats("X", op.X, in), p.floats("DY", op.DY, out)
-	dw, db := p.floats("DW", op.DW, op.Out.C, op.KernelSize()), p.floats("DB", op.DB, op.Out.C)
+	dw, db := p.floats("DW", op.DW, op.Out.C, g.k), p.floats("DB", op.DB, op.Out.C)
 	if p.err != nil {
 		return nil
 	}

@@ -57,7 +57,7 @@ func (g *conv) gatherPlace(p []float32, x []float32, group, place int) {
 func (p *preparation) localForward(op dnn.LocalForward) []loop {
 	g, in, out := p.conv(op.Conv)
 	x, y := p.floats("X", op.X, in), p.floats("Y", op.Y, out)
-	w, b := p.floats("W", op.W, op.Out.C, op.Out.H, op.Out.W, op.KernelSize()), p.floats("B", op.B, op.Out.C, op.Out.H, op.Out.W)
+	w, b := p.floats("W", op.W, op.Out.C, op.Out.H, op.Out.W, g.k), p.floats("B", op.B, op.Out.C, op.Out.H, op.Out.W)
 	if p.err != nil {
 		return nil
 	}
@@ -85,7 +85,7 @@ const localImages = 8
 func (p *preparation) localBackwardData(op dnn.LocalBackwardData) []loop {
 	g, in, out := p.conv(op.Conv)
 	dx, dy := p.floats("DX", op.DX, in), p.floats("DY", op.DY, out)
-	w := p.floats("W", op.W, op.Out.C, op.Out.H, op.Out.W, op.KernelSize())
+	w := p.floats("W", op.W, op.Out.C, op.Out.H, op.Out.W, g.k)
 	if p.err != nil {
 		return nil
 	}
@@ -117,7 +117,7 @@ func (p *preparation) localBackwardData(op dnn.LocalBackwardData) []loop {
 func (p *preparation) localBackwardWeights(op dnn.LocalBackwardWeights) []loop {
 	g, in, out := p.conv(op.Conv)
 	x, dy := p.floats("X", op.X, in), p.floats("DY", op.DY, out)
-	dw, db := p.floats("DW", op.DW, op.Out.C, op.Out.H, op.Out.W, op.KernelSize()), p.floats("DB", op.DB, op.Out.C, op.Out.H, op.Out.W)
+	dw, db := p.floats("DW", op.DW, op.Out.C, op.Out.H, op.Out.W, g.k), p.floats("DB", op.DB, op.Out.C, op.Out.H, op.Out.W)
 	if p.err != nil {
 		return nil
 	}

@@ -57,14 +57,15 @@ func openOpenBLAS(names []string) (b openBLAS, name string, err error) {
 	return b, fmt.Sprintf("openblas %s, %s", lib.Path, get()), nil
 }
 
-// sgemmArgs are the arguments of sgemm_, all of which are given by address.
+// sgemmArgs are the arguments of sgemm_, all of which are given by address, and
+// those addresses. They lie on the heap, where nothing moves.
 type sgemmArgs struct {
 	ta, tb                 byte
 	m, n, k, lda, ldb, ldc int32
 	alpha, beta            float32
+	list                   [13]uintptr
 }
 
-// sgemmPool keeps arguments off the stack, which may move under a call.
 var sgemmPool = sync.Pool{New: func() any { return new(sgemmArgs) }}
 
 // Sgemm calls sgemm_, which takes matrices by columns. A matrix by rows is its
@@ -83,10 +84,13 @@ func (o openBLAS) Sgemm(ta, tb blas.Transpose, m, n, k int, alpha float32, a []f
 	mustHold("b", b, tb, k, n, ldb)
 	mustHold("c", c, blas.NoTrans, m, n, ldc)
 	x := sgemmPool.Get().(*sgemmArgs)
-	*x = sgemmArgs{byte(ta), byte(tb), int32(m), int32(n), int32(k), int32(lda), int32(ldb), int32(ldc), alpha, beta}
-	purego.SyscallN(o.sgemm, address(&x.tb), address(&x.ta), address(&x.n), address(&x.m), address(&x.k), address(&x.alpha),
+	x.ta, x.tb = byte(ta), byte(tb)
+	x.m, x.n, x.k, x.lda, x.ldb, x.ldc = int32(m), int32(n), int32(k), int32(lda), int32(ldb), int32(ldc)
+	x.alpha, x.beta = alpha, beta
+	x.list = [...]uintptr{address(&x.tb), address(&x.ta), address(&x.n), address(&x.m), address(&x.k), address(&x.alpha),
 		address(unsafe.SliceData(b)), address(&x.ldb), address(unsafe.SliceData(a)), address(&x.lda), address(&x.beta),
-		address(unsafe.SliceData(c)), address(&x.ldc))
+		address(unsafe.SliceData(c)), address(&x.ldc)}
+	purego.SyscallN(o.sgemm, x.list[:]...) // a list made by the call would be on the heap, each time
 	runtime.KeepAlive(a)
 	runtime.KeepAlive(b)
 	runtime.KeepAlive(c)
