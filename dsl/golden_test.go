@@ -100,8 +100,8 @@ func table(net *model.Net) []byte {
 	var out bytes.Buffer
 	for i, l := range net.Layers {
 		weight, _ := net.ParamShapes(i)
-		fmt.Fprintf(&out, "%-15s %-8s %-10v %-10v %-15v %5d %5d %7d divided=%v gathers=%v\n", l.Name, l.Spec.Kind(), l.In, l.Out,
-			weight, net.Parameters(i), net.Neurons(i), net.Work(i), l.Divided, net.Gathers(l))
+		fmt.Fprintf(&out, "%-15s %-8s %-10v %-10v %-15s %5d %5d %7d divided=%v gathers=%v\n", l.Name, l.Spec.Kind(), l.In, l.Out,
+			fmt.Sprint(weight), net.Parameters(i), net.Neurons(i), net.Work(i), l.Divided, net.Gathers(l))
 	}
 	return out.Bytes()
 }

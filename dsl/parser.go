@@ -121,8 +121,8 @@ type parser struct {
 	told   bool             // that the file does not begin as it should
 }
 
-// parseFile parses src. All errors are in errs; the file then holds what could
-// be read.
+// parseFile parses src. With errors the file holds what could be read, and is nil
+// if that ends before the end of src.
 func parseFile(src *source) (*file, Errors) {
 	p := &parser{src: src, seen: map[string]token{}, names: map[string]token{}}
 	blank := true // whether the line before is blank; none is wanted at the start
@@ -137,7 +137,7 @@ func parseFile(src *source) (*file, Errors) {
 			blank = empty
 		}
 		if p.errs.full() || p.layers > maxLayers {
-			return &p.file, p.errs
+			return nil, p.errs
 		}
 	}
 	last := token{src: src, line: len(src.lines), column: 1}

@@ -71,6 +71,9 @@ func read(name string, src []byte, set []Setting) (*file, Errors) {
 		return nil, errs
 	}
 	f, errs := parseFile(source)
+	if f == nil {
+		return nil, errs
+	}
 	for i, s := range set {
 		if s.path == nil {
 			continue

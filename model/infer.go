@@ -85,7 +85,7 @@ func (c *checker) layer(i int) {
 	if len(c.problems) == before && inputs {
 		c.known[i] = c.shape(i)
 	}
-	if _, ok := l.Params(); l.Across && !ok {
+	if _, ok := l.Params(); l.Across && !ok && l.Spec != nil {
 		c.add(i, "across", "%s cannot look across columns: only conv, local and full can", l.Spec.Kind())
 	}
 }
