@@ -119,20 +119,12 @@ func (b *builder) layers() {
 func (b *builder) sources(i int, names []value, index map[string]int) []int {
 	from := make([]int, 0, len(names))
 	for _, v := range names {
-		j, ok := index[v.text]
-		switch {
+		if b.errs.full() {
+			return nil
+		}
+		switch j, ok := index[v.text]; {
 		case !ok:
-			var above []string
-			for _, s := range b.stmts[:i] {
-				if s.name.text != "" {
-					above = append(above, s.name.text)
-				}
-			}
-			hint := "; only layers with a name of their own can be read from"
-			if near := nearest(v.text, above); near != "" {
-				hint = "; did you mean " + near + "?"
-			}
-			b.errs.at(v.token, "no layer is named %s%s", quote(v.text), hint)
+			b.errs.at(v.token, "no layer is named %s%s", quote(v.text), b.hint(i, v.text))
 		case j == i:
 			b.errs.at(v.token, "a layer cannot read from itself")
 		case j > i:
@@ -145,6 +137,22 @@ func (b *builder) sources(i int, names []value, index map[string]int) []int {
 		return nil
 	}
 	return from
+}
+
+// hint returns which layer above layer i may have been meant by name. Looking
+// for it takes a while in a large file, so it is done only for errors that are
+// going to be printed.
+func (b *builder) hint(i int, name string) string {
+	var above []string
+	if len(b.errs) < maxPrinted {
+		for _, s := range b.stmts[:i] {
+			above = append(above, s.name.text)
+		}
+	}
+	if near := nearest(name, above); near != "" {
+		return "; did you mean " + near + "?"
+	}
+	return "; only layers with a name of their own can be read from"
 }
 
 // spec returns what a sound statement says that its layer computes.

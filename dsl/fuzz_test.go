@@ -72,7 +72,7 @@ func FuzzScan(f *testing.F) {
 			if bad != len(errs) {
 				t.Fatalf("%d bad tokens and %d errors in %q", bad, len(errs), l)
 			}
-			if len(errs) == 0 && strings.TrimRight(strings.TrimSpace(rest), " \t") != comment {
+			if len(errs) == 0 && strings.Trim(rest, " \t") != comment {
 				t.Fatalf("after the tokens of %q comes %q, and the comment is %q", l, rest, comment)
 			}
 		}
