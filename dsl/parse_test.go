@@ -209,6 +209,10 @@ func TestBounds(t *testing.T) {
 			}
 		})
 	}
+	grows := minimal + "#" + strings.Repeat("x", maxFile-100_000) + "\n" + strings.Repeat("relu#\n", 5000)
+	if _, err := Format("test.net", []byte(grows)); err == nil || !strings.Contains(err.Error(), "the formatted text would have") {
+		t.Errorf("a text that would grow too large: %v", err)
+	}
 	if net := parse(t, wide); net.Layers[0].Out.C != 300_003 {
 		t.Errorf("joined channels: %d", net.Layers[0].Out.C)
 	}

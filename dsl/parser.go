@@ -265,7 +265,7 @@ func (p *parser) headerLine(l *line, tokens []token) {
 	l.role, l.stmt = headerLine, stmt
 	i := slices.Index(header.words(), word.text)
 	if i < p.header {
-		if !p.told { // else it is what was missed
+		if !p.told || i >= 2 { // else it is what was missed
 			p.errs.at(word, "%s is too late: a file begins with net, input and, if it has any, columns, in this order", word.text)
 		}
 		return
