@@ -19,6 +19,7 @@ import (
 func testNet(t testing.TB, columns int) *model.Net {
 	t.Helper()
 	p := model.DefaultParams()
+	p.Deviation = 0.3 // what one layer does is seen in the next
 	conv := func(kernels, size, pad int) model.Conv {
 		return model.Conv{Kernels: kernels, Groups: 1, Params: p, Window: model.Window{H: size, W: size, Stride: 1, Pad: pad}}
 	}
@@ -53,6 +54,9 @@ func testNet(t testing.TB, columns int) *model.Net {
 	}
 	return net
 }
+
+// SmallNet is testNet for the tests outside the package.
+var SmallNet = testNet
 
 func compile(t testing.TB, net *model.Net, devices int, o Options) *Program {
 	t.Helper()

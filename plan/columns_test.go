@@ -1,0 +1,297 @@
+package plan_test
+
+import (
+	"math"
+	"os"
+	"slices"
+	"testing"
+
+	"alexnet/dnn"
+	"alexnet/dnn/cpu"
+	"alexnet/dsl"
+	"alexnet/internal/philox"
+	"alexnet/internal/raw"
+	"alexnet/internal/reference"
+	"alexnet/model"
+	"alexnet/plan"
+)
+
+const (
+	smallBatch = 2
+	smallSteps = 10
+)
+
+// eighth is alexnet.net with an eighth of its kernels and neurons. Weights start
+// larger, so that what they do to each other is seen within ten steps.
+func eighth(t *testing.T) *model.Net {
+	t.Helper()
+	src, err := os.ReadFile("../alexnet.net")
+	check(t, err)
+	net, err := dsl.Parse("alexnet.net", src)
+	check(t, err)
+	for _, l := range net.Layers {
+		switch s := l.Spec.(type) {
+		case model.Conv:
+			s.Kernels /= 8
+			s.Params.Deviation = 0.05
+			l.Spec = s
+		case model.Full:
+			s.Outputs = s.Outputs / 8 / net.Columns * net.Columns
+			s.Params.Deviation = 0.05
+			l.Spec = s
+		}
+	}
+	for _, problem := range net.Infer() {
+		t.Fatalf("%+v", problem)
+	}
+	return net
+}
+
+// weights gives every parameter its initial value, by name.
+func weights(net *model.Net, p *plan.Program) map[string][]float32 {
+	all := map[string][]float32{}
+	for _, param := range p.Params(0) {
+		n := 1
+		for _, d := range param.Shape {
+			n *= d
+		}
+		x := make([]float32, n)
+		params, _ := net.Layers[param.Layer].Params()
+		switch name := net.Layers[param.Layer].Name; param.Name {
+		case name + ".weight":
+			philox.Normals(x, params.Deviation, 5, philox.Init.Layer(param.Layer), 0)
+		case name + ".bias":
+			for i := range x {
+				x[i] = float32(params.Bias)
+			}
+		}
+		all[param.Name] = x
+	}
+	return all
+}
+
+// batches are the pixels and labels of every step, and the colour shifts.
+type batches struct {
+	pixels [][]byte
+	views  [][]float32
+	labels [][]int32
+}
+
+func randomBatches(net *model.Net) batches {
+	var b batches
+	for step := range smallSteps {
+		s := philox.NewStream(9, philox.Draw, uint32(step), 0)
+		pixels := make([]byte, smallBatch*net.Input.Size())
+		for i := range pixels {
+			pixels[i] = byte(s.Uint32())
+		}
+		views := make([]float32, smallBatch*dnn.ViewFloats)
+		for i := range views {
+			if i%dnn.ViewFloats > 2 {
+				views[i] = float32(10 * s.Normal())
+			}
+		}
+		labels := make([]int32, smallBatch)
+		for i := range labels {
+			labels[i] = int32(s.IntN(net.Classes()))
+		}
+		b.pixels, b.views, b.labels = append(b.pixels, pixels), append(b.views, views), append(b.labels, labels)
+	}
+	return b
+}
+
+const smallRate = 0.001
+
+// mean is subtracted from every pixel.
+const mean = 127
+
+// outcome is what training leaves: the loss of every step and the parameters.
+type outcome struct {
+	losses []float64
+	params map[string][]float64
+}
+
+// runOn trains on CPU devices.
+func runOn(t *testing.T, net *model.Net, devices int) outcome {
+	t.Helper()
+	ctx := t.Context()
+	names := []string{"cpu:0", "cpu:1"}[:devices]
+	p, err := plan.Compile(net, names, plan.Options{Batch: smallBatch})
+	check(t, err)
+	var devs []dnn.Device
+	for _, name := range names {
+		d, err := cpu.New(name)
+		check(t, err)
+		defer func() { check(t, d.Close()) }()
+		devs = append(devs, d)
+	}
+	r, err := plan.NewRunner(devs, p)
+	check(t, err)
+	defer func() { check(t, r.Close()) }()
+	start := weights(net, p)
+	for device, d := range p.Devices {
+		values := make([]float32, d.Tensors[d.Mean].Bytes/4)
+		for i := range values {
+			values[i] = mean
+		}
+		check(t, r.Write(ctx, p, device, d.Mean, raw.Bytes(values)))
+		for _, param := range p.Params(device) {
+			x := start[param.Name]
+			row := len(x) / param.Shape[0]
+			check(t, r.Write(ctx, p, device, param.Tensor, raw.Bytes(x[param.First*row:(param.First+param.Rows)*row])))
+		}
+	}
+	var out outcome
+	data, stats := randomBatches(net), make([]float32, dnn.StatFloats)
+	for step := range smallSteps {
+		host := plan.Host{
+			plan.Pixels: data.pixels[step], plan.Views: raw.Bytes(data.views[step]), plan.Labels: raw.Bytes(data.labels[step]),
+			plan.Control: raw.Bytes([]uint32{uint32(step), math.Float32bits(smallRate)}),
+			plan.Stats:   raw.Bytes(stats),
+		}
+		check(t, r.Launch(ctx, p, 0, len(p.Steps), &host))
+		check(t, r.Synchronize(ctx))
+		out.losses = append(out.losses, float64(stats[dnn.StatLoss]))
+	}
+	out.params = map[string][]float64{}
+	for device := range p.Devices {
+		for _, param := range p.Params(device) {
+			x := make([]float32, p.Devices[device].Tensors[param.Tensor].Bytes/4)
+			check(t, r.Read(ctx, p, device, param.Tensor, raw.Bytes(x)))
+			for _, v := range x {
+				out.params[param.Name] = append(out.params[param.Name], float64(v))
+			}
+		}
+	}
+	return out
+}
+
+// runReference trains in float64, with run doing each step of p.
+func runReference(t *testing.T, net *model.Net, p *plan.Program, steps int, run func(*reference.Machine)) outcome {
+	t.Helper()
+	m := reference.NewMachine(p)
+	start := weights(net, p)
+	for device, d := range p.Devices {
+		for i := range m.Tensor(device, d.Mean) {
+			m.Tensor(device, d.Mean)[i] = mean
+		}
+		for _, param := range p.Params(device) {
+			x := start[param.Name]
+			copy(m.Tensor(device, param.Tensor), wide(x[param.First*len(x)/param.Shape[0]:]))
+		}
+	}
+	out := outcome{params: map[string][]float64{}}
+	data := randomBatches(net)
+	for step := range steps {
+		m.Host[plan.Pixels], m.Host[plan.Views], m.Host[plan.Labels] = wide(data.pixels[step]), wide(data.views[step]), wide(data.labels[step])
+		m.Host[plan.Control] = []float64{float64(step), smallRate}
+		run(m)
+		out.losses = append(out.losses, m.Host[plan.Stats][dnn.StatLoss])
+	}
+	for device := range p.Devices {
+		for _, param := range p.Params(device) {
+			out.params[param.Name] = append(out.params[param.Name], m.Tensor(device, param.Tensor)...)
+		}
+	}
+	return out
+}
+
+func wide[T byte | int32 | float32](x []T) []float64 {
+	y := make([]float64, len(x))
+	for i, v := range x {
+		y[i] = float64(v)
+	}
+	return y
+}
+
+// difference returns the largest relative difference of a loss or, by norm, of a
+// parameter tensor.
+func difference(a, b outcome) float64 {
+	worst := 0.0
+	for i := range a.losses {
+		worst = max(worst, math.Abs(a.losses[i]-b.losses[i])/math.Abs(b.losses[i]))
+	}
+	for name, x := range a.params {
+		var diff, norm float64
+		for i, v := range x {
+			diff += (v - b.params[name][i]) * (v - b.params[name][i])
+			norm += b.params[name][i] * b.params[name][i]
+		}
+		worst = max(worst, math.Sqrt(diff/norm))
+	}
+	if math.IsNaN(worst) {
+		return math.Inf(1)
+	}
+	return worst
+}
+
+// TestColumnsAgree: ten steps of the paper's network, small, give the same
+// losses, weights and momentum on one device with merged columns, on two with a
+// column each, and in float64. A relative difference of 1e-4 leaves room for ten
+// steps of float32 rounding (2^-24 each operation, sums of up to 9216 terms).
+func TestColumnsAgree(t *testing.T) {
+	net := eighth(t)
+	p, err := plan.Compile(net, []string{"reference"}, plan.Options{Batch: smallBatch})
+	check(t, err)
+	want := runReference(t, net, p, smallSteps, (*reference.Machine).Run)
+	if first, last := want.losses[0], want.losses[smallSteps-1]; math.Abs(first-last) < 0.1 {
+		t.Fatalf("losses hardly change, %g to %g: the test would see nothing", first, last)
+	}
+	for _, devices := range []int{1, 2} {
+		got := runOn(t, net, devices)
+		d := difference(got, want)
+		t.Logf("%d devices: relative difference %.2g", devices, d)
+		if d > 1e-4 {
+			t.Errorf("%d devices: relative difference %g from float64\nlosses %v\nwant   %v", devices, d, got.losses, want.losses)
+		}
+	}
+}
+
+// TestALostWaitIsNoticed takes away, one after the other, the waits for what the
+// other column sends, on two devices of which the one that waits runs ahead as
+// far as the plan allows: the outcome must be another one then, and only then.
+func TestALostWaitIsNoticed(t *testing.T) {
+	net := plan.SmallNet(t, 2)
+	const steps = 2
+	p, err := plan.Compile(net, []string{"reference:0", "reference:1"}, plan.Options{Batch: smallBatch})
+	check(t, err)
+	want := runReference(t, net, p, steps, (*reference.Machine).Run)
+	ahead := func(device int) float64 {
+		return difference(runReference(t, net, p, steps, func(m *reference.Machine) { m.RunAhead(device) }), want)
+	}
+	for device := range p.Devices {
+		if d := ahead(device); d != 0 {
+			t.Fatalf("running ahead alone makes a relative difference of %g", d)
+		}
+	}
+	lost := 0
+	for i := range p.Steps {
+		s := &p.Steps[i]
+		for j, wait := range s.Waits {
+			peer, ok := p.Steps[wait].Action.(plan.Peer)
+			if !ok || wait > i || !reads(s, peer.Dst) {
+				continue
+			}
+			all := s.Waits
+			s.Waits = slices.Delete(slices.Clone(all), j, j+1)
+			if d := ahead(s.Device); d < 1e-4 {
+				t.Errorf("%s without waiting for %s: relative difference %g only", p.StepName(i), p.StepName(wait), d)
+			}
+			s.Waits = all
+			lost++
+		}
+	}
+	if lost == 0 {
+		t.Error("no step waits for what another device sends")
+	}
+}
+
+// reads reports whether a step is an operation that reads t.
+func reads(s *plan.Step, t dnn.Tensor) bool {
+	launch, ok := s.Action.(plan.Launch)
+	if !ok {
+		return false
+	}
+	tensors, _ := launch.Op.Operands()
+	return slices.Contains(tensors, t)
+}
