@@ -51,7 +51,7 @@ func TestFullDiskLeavesNothing(t *testing.T) {
 		{"s", "chunk 0", 8, 1000},
 		{"s", "index", 1, 200},
 		{"plain", "statistics.bin", 32, 12000},
-		{"plain", "dataset.json", 2, 700},
+		{"plain", "dataset.json", 2, 500},
 	} {
 		tight := old
 		tight.Cur = c.room
