@@ -131,7 +131,7 @@ func (g conv) forwardImages(images int, x, w, b, y []float32) []loop {
 	}}}
 }
 
-func fill(x []float32, v float32) {
+func fill[T float32 | int64](x []T, v T) {
 	for i := range x {
 		x[i] = v
 	}

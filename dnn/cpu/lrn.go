@@ -172,54 +172,65 @@ func (l *lrn) scales(s, x []float32, b matrix, squares, scratch []float32) {
 }
 
 // sums makes of each number the sum over its window, in scratch matrices of b's
-// sides.
+// sides. What enters a window is added and what leaves it taken off again; in
+// float64, so that nothing is left of it.
 func (l *lrn) sums(dst, src []float32, b matrix, before int, scratch []float32) {
 	if !l.op.Within {
-		slide(dst, src, b.rows, b.cols, b.cols, 1, before, l.op.Size)
+		slideDown(dst, src, b, before, l.op.Size)
 		return
 	}
-	slide(scratch, src, b.rows, b.cols, b.cols, 1, before, l.op.Size)
-	slide(dst, scratch, b.cols, b.rows, 1, b.cols, before, l.op.Size)
+	slideDown(scratch, src, b, before, l.op.Size)
+	for r := range b.rows {
+		slideAlong(b.own(dst, r), b.own(scratch, r), before, l.op.Size)
+	}
 }
 
-// slide makes dst[i, j] the sum of src[i-before, j] to src[i-before+size-1, j],
-// of those that exist. Elements are di apart for i, dj for j. What enters a
-// window is added and what leaves it taken off again; in float64, so that
-// nothing is left of it.
-func slide(dst, src []float32, ni, nj, di, dj, before, size int) {
-	const columns = 64
-	var sums [columns]float64
-	ahead := size - before - 1 // of a number's own row
-	for j0 := 0; j0 < nj; j0 += columns {
-		sum := sums[:min(columns, nj-j0)]
+// slideDown makes each number the sum of those from before rows above it, size
+// of them.
+func slideDown(dst, src []float32, b matrix, before, size int) {
+	var sums [lrnColumns]float64
+	ahead := size - before - 1
+	for j := 0; j < b.cols; j += lrnColumns {
+		sum := sums[:min(lrnColumns, b.cols-j)]
 		clear(sum)
-		for i := range min(ahead, ni) {
-			at := i*di + j0*dj
-			for j := range sum {
-				sum[j] += float64(src[at])
-				at += dj
+		for r := range min(ahead, b.rows) {
+			for k, v := range b.own(src, r)[j:][:len(sum)] {
+				sum[k] += float64(v)
 			}
 		}
-		for i := range ni {
-			if enter := i + ahead; enter < ni {
-				at := enter*di + j0*dj
-				for j := range sum {
-					sum[j] += float64(src[at])
-					at += dj
+		for r := range b.rows {
+			if enter := r + ahead; enter < b.rows {
+				for k, v := range b.own(src, enter)[j:][:len(sum)] {
+					sum[k] += float64(v)
 				}
 			}
-			if leave := i - before - 1; leave >= 0 {
-				at := leave*di + j0*dj
-				for j := range sum {
-					sum[j] -= float64(src[at])
-					at += dj
+			if leave := r - before - 1; leave >= 0 {
+				for k, v := range b.own(src, leave)[j:][:len(sum)] {
+					sum[k] -= float64(v)
 				}
 			}
-			at := i*di + j0*dj
-			for _, v := range sum {
-				dst[at] = float32(v)
-				at += dj
+			row := b.own(dst, r)[j:][:len(sum)]
+			for k, v := range sum {
+				row[k] = float32(v)
 			}
 		}
+	}
+}
+
+// slideAlong is slideDown along one row.
+func slideAlong(dst, src []float32, before, size int) {
+	ahead := size - before - 1
+	sum := 0.0
+	for _, v := range src[:min(ahead, len(src))] {
+		sum += float64(v)
+	}
+	for i := range dst {
+		if enter := i + ahead; enter < len(src) {
+			sum += float64(src[enter])
+		}
+		if leave := i - before - 1; leave >= 0 {
+			sum -= float64(src[leave])
+		}
+		dst[i] = float32(sum)
 	}
 }

@@ -22,10 +22,8 @@ func (g patches) same() bool {
 func (g patches) line(r int) (c, i, lo, hi, first int) {
 	w := g.window
 	c, i = r/(w.H*w.W), r/w.W%w.H
-	j := r % w.W
-	lo = min(g.out.W, ceil(max(0, w.Pad-j), w.Stride))
-	hi = max(lo, min(g.out.W, ceil(max(0, g.in.W+w.Pad-j), w.Stride)))
-	return c, i, lo, hi, lo*w.Stride - w.Pad + j
+	lo, hi, first = reach(w, r%w.W, g.in.W, g.out.W)
+	return c, i, lo, hi, first
 }
 
 // gather writes rows from r0 to r1, for output rows y0 to y1, to dst, where rows

@@ -1,6 +1,10 @@
 package cpu
 
-import "alexnet/dnn"
+import (
+	"math"
+
+	"alexnet/dnn"
+)
 
 // pool checks the geometry and returns the sizes of all maps of x and of y.
 // Every window must hold a pixel.
@@ -31,6 +35,15 @@ func (p *preparation) window(w dnn.Window, in, out dnn.Shape) {
 	}
 }
 
+// reach returns which of n windows, lo to hi, have column k inside the input's
+// size columns, and where the first of them has it if there
+// is one.
+func reach(w dnn.Window, k, size, n int) (lo, hi, first int) {
+	lo = min(n, ceil(max(0, w.Pad-k), w.Stride))
+	hi = max(lo, min(n, ceil(max(0, size+w.Pad-k), w.Stride)))
+	return lo, hi, lo*w.Stride - w.Pad + k
+}
+
 // span returns the part inside the input of side n of window number o, side
 // size.
 func span(o, size, n int, w dnn.Window) (from, to int) {
@@ -38,15 +51,15 @@ func span(o, size, n int, w dnn.Window) (from, to int) {
 	return max(from, 0), min(from+size, n)
 }
 
-// maps returns a loop over all maps of a batch. body does one map of in numbers
-// on one side and out on the other.
-func maps(op dnn.Pool, body func(in, out int)) []loop {
+// maps returns a loop over all maps of a batch. body does one map, whose first
+// number is number in on one side and out on the other.
+func maps(op dnn.Pool, scratch int, body func(w *worker, in, out int)) []loop {
 	in, out := op.In.H*op.In.W, op.Out.H*op.Out.W
 	group := max(1, (8<<10)/(in+out)) // maps that are worth taking
 	n := op.Batch * op.In.C
-	return []loop{{n: ceil(n, group), body: func(_ *worker, i int) {
+	return []loop{{n: ceil(n, group), scratch: scratch, body: func(w *worker, i int) {
 		for m := i * group; m < min((i+1)*group, n); m++ {
-			body(m*in, m*out)
+			body(w, m*in, m*out)
 		}
 	}}}
 }
@@ -57,27 +70,66 @@ func (p *preparation) maxPoolForward(op dnn.MaxPoolForward) []loop {
 	if p.err != nil {
 		return nil
 	}
-	w := op.Window
-	return maps(op.Pool, func(in, out int) {
-		x := x[in:][:op.In.H*op.In.W]
+	w, width := op.Window, op.In.W
+	return maps(op.Pool, 2*(width+op.Out.W), func(worker *worker, in, out int) {
+		x := x[in:][:op.In.H*width]
+		ranks := worker.ints(width + op.Out.W)
+		columns, windows := ranks[:width], ranks[width:]
 		for i := range op.Out.H {
+			fill(columns, math.MinInt64)
 			top, bottom := span(i, w.H, op.In.H, w)
-			for j := range op.Out.W {
-				left, right := span(j, w.W, op.In.W, w)
-				place := top*op.In.W + left
-				best := x[place]
-				for row := top; row < bottom; row++ {
-					for col, v := range x[row*op.In.W+left : row*op.In.W+right] {
-						if v > best || v != v && best == best { // greater, or the first NaN
-							best, place = v, row*op.In.W+left+col
-						}
-					}
-				}
-				y[out], where[out] = best, int32(place)
-				out++
+			for row := top; row < bottom; row++ {
+				raiseByPixels(columns, x[row*width:], row*width)
 			}
+			fill(windows, math.MinInt64)
+			for k := range w.W {
+				if lo, hi, first := reach(w, k, width, op.Out.W); lo < hi {
+					raise(windows[lo:hi], columns[first:], w.Stride)
+				}
+			}
+			y, where := y[out:][:len(windows)], where[out:][:len(windows)]
+			for j, r := range windows {
+				place := math.MaxInt32 - int32(r)
+				y[j], where[j] = x[place], place
+			}
+			out += len(windows)
 		}
 	})
+}
+
+// raiseByPixels raises ranks to those of the pixels x, the first of which is at
+// place. Ranks order pixels as integers do: above, the number, -0 and 0 alike
+// and NaN largest; below, the place, the first largest. The largest rank of a
+// window is its first largest pixel, and is found without branches, which a
+// processor would have to guess.
+func raiseByPixels(ranks []int64, x []float32, place int) {
+	x = x[:len(ranks)]
+	below := int64(math.MaxInt32 - place)
+	for i, r := range ranks {
+		bits := int32(math.Float32bits(x[i]))
+		size, sign := bits&math.MaxInt32, bits>>31
+		number := (size ^ sign) - sign // from sign and size to two's complement
+		if size > 0xff<<23 {           // beyond infinity
+			number = math.MaxInt32
+		}
+		if n := int64(number)<<32 | below; n > r {
+			r = n
+		}
+		ranks[i] = r
+		below--
+	}
+}
+
+// raise raises ranks to others that stand stride apart.
+func raise(ranks, others []int64, stride int) {
+	at := 0
+	for i, r := range ranks {
+		if n := others[at]; n > r {
+			r = n
+		}
+		ranks[i] = r
+		at += stride
+	}
 }
 
 func (p *preparation) maxPoolBackward(op dnn.MaxPoolBackward) []loop {
@@ -86,7 +138,7 @@ func (p *preparation) maxPoolBackward(op dnn.MaxPoolBackward) []loop {
 	if p.err != nil {
 		return nil
 	}
-	return maps(op.Pool, func(in, out int) {
+	return maps(op.Pool, 0, func(_ *worker, in, out int) {
 		dx := dx[in:][:op.In.H*op.In.W]
 		clear(dx)
 		where := where[out:][:op.Out.H*op.Out.W]
@@ -103,7 +155,7 @@ func (p *preparation) avgPoolForward(op dnn.AvgPoolForward) []loop {
 		return nil
 	}
 	w := op.Window
-	return maps(op.Pool, func(in, out int) {
+	return maps(op.Pool, 0, func(_ *worker, in, out int) {
 		for i := range op.Out.H {
 			top, bottom := span(i, w.H, op.In.H, w)
 			for j := range op.Out.W {
@@ -128,7 +180,7 @@ func (p *preparation) avgPoolBackward(op dnn.AvgPoolBackward) []loop {
 		return nil
 	}
 	w := op.Window
-	return maps(op.Pool, func(in, out int) {
+	return maps(op.Pool, 0, func(_ *worker, in, out int) {
 		clear(dx[in:][:op.In.H*op.In.W])
 		for i := range op.Out.H {
 			top, bottom := span(i, w.H, op.In.H, w)

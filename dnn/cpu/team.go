@@ -4,6 +4,7 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
+	"unsafe"
 )
 
 // loop is work in n parts, which may be done in any order and at the same time.
@@ -16,15 +17,20 @@ type loop struct {
 // worker is what belongs to one goroutine that works on loops.
 type worker struct {
 	team    *team
-	scratch []float32
+	scratch []int64 // of either kind
 }
 
-// floats returns scratch memory, undefined, until the next call.
-func (w *worker) floats(n int) []float32 {
+// ints returns scratch memory, undefined, until the next call.
+func (w *worker) ints(n int) []int64 {
 	if n > len(w.scratch) {
-		w.scratch = make([]float32, max(n, int(w.team.scratch.Load())))
+		w.scratch = make([]int64, max(n, ceil(int(w.team.scratch.Load()), 2)))
 	}
 	return w.scratch[:n]
+}
+
+// floats returns scratch memory as ints does.
+func (w *worker) floats(n int) []float32 {
+	return unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(w.ints(ceil(n, 2))))), n)
 }
 
 // job is a loop that is being worked on. It belongs to a stream, which uses it
