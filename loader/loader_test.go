@@ -333,6 +333,20 @@ func TestViewsDependOnSeedPassAndImageAlone(t *testing.T) {
 	}
 }
 
+func TestMirror(t *testing.T) {
+	for width := 1; width < 10; width++ {
+		var from, want []byte
+		for i := range 3 * width {
+			from = append(from, byte(i))
+			want = append(want, byte(3*(width-1-i/3)+i%3))
+		}
+		to := make([]byte, 3*width)
+		if mirror(to, from); !slices.Equal(to, want) {
+			t.Errorf("%v becomes %v", from, to)
+		}
+	}
+}
+
 func TestWithoutMirrorAndColor(t *testing.T) {
 	s := open(t, usual)
 	plain := train(t, s, Options{Rows: 45, Height: 5, Width: 4}, 0, 45)

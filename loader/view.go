@@ -1,6 +1,10 @@
 package loader
 
-import "alexnet/internal/philox"
+import (
+	"encoding/binary"
+
+	"alexnet/internal/philox"
+)
 
 // view is how an image is seen: a crop of it, perhaps mirrored, in a light.
 type view struct {
@@ -59,13 +63,22 @@ func crop(dst, image []byte, stored, height, width int, v view) {
 	for y := range height {
 		from := image[((v.top+y)*stored+v.left)*3:][:width*3]
 		to := dst[y*width*3:][:width*3]
-		if !v.mirror {
+		if v.mirror {
+			mirror(to, from)
+		} else {
 			copy(to, from)
-			continue
-		}
-		for i, j := 0, len(from)-3; j >= 0; i, j = i+3, j-3 {
-			s, d := from[j:j+3:j+3], to[i:i+3:i+3]
-			d[0], d[1], d[2] = s[0], s[1], s[2]
 		}
 	}
+}
+
+// mirror copies the pixels of a row in reverse, four bytes at once: the fourth
+// is put right by the next pixel. The ends, where there is no fourth, are
+// copied by themselves.
+func mirror(to, from []byte) {
+	n := len(from)
+	copy(to[:3], from[n-3:])
+	for i, j := 3, n-6; j > 0; i, j = i+3, j-3 {
+		binary.LittleEndian.PutUint32(to[i:], binary.LittleEndian.Uint32(from[j:]))
+	}
+	copy(to[n-3:], from[:3])
 }

@@ -63,10 +63,10 @@ const shardBytes = 1 << 30
 
 // write writes c as the data set o.Out, through the temporary folder out.
 func write(ctx context.Context, o Options, out *output, c content) (*record.Dataset, error) {
-	if c.height > record.MaxImage || c.width > record.MaxImage || c.height*c.width*3 > record.MaxImage {
-		return nil, fmt.Errorf("images of %dx%d have more than the %d bytes that a data set allows; give a smaller size", c.height, c.width, record.MaxImage)
+	shape, err := record.NewShape(c.height, c.width)
+	if err != nil {
+		return nil, fmt.Errorf("%w; give a smaller size", err)
 	}
-	shape := record.Shape{Height: c.height, Width: c.width, ChunkImages: max(1, 1<<20/(c.height*c.width*3))}
 	d := &record.Dataset{
 		Name: o.Name, Source: c.source,
 		Height: c.height, Width: c.width, ChunkImages: shape.ChunkImages,

@@ -38,7 +38,7 @@ func checksum(b []byte) uint32 { return crc32.Checksum(b, castagnoli) }
 // Shape is the geometry of a shard.
 type Shape struct {
 	Height, Width int // of every image, in pixels
-	ChunkImages   int // images a chunk; 0 on writing: as many as make about 1 MiB
+	ChunkImages   int // images a chunk; the last may have fewer
 }
 
 // ImageBytes returns the size of one decoded image.
@@ -57,12 +57,15 @@ func (s Shape) check() error {
 	return nil
 }
 
-// withDefault fills in the usual number of images a chunk.
-func (s Shape) withDefault() Shape {
-	if s.ChunkImages == 0 && s.Height > 0 && s.Width > 0 {
-		s.ChunkImages = max(1, chunkBytes/max(1, s.ImageBytes()))
+// NewShape returns the shape of shards of height x width images, in chunks of
+// about 1 MiB. An image of more than MaxImage bytes is an error.
+func NewShape(height, width int) (Shape, error) {
+	s := Shape{Height: height, Width: width, ChunkImages: 1}
+	if err := s.check(); err != nil {
+		return Shape{}, err
 	}
-	return s
+	s.ChunkImages = max(1, chunkBytes/s.ImageBytes())
+	return s, nil
 }
 
 // chunk is an entry of the index.

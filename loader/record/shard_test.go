@@ -101,8 +101,13 @@ func TestShardKeepsEverything(t *testing.T) {
 
 func TestChunkIsAboutOneMebibyte(t *testing.T) {
 	for _, c := range []struct{ height, width, want int }{{256, 256, 5}, {32, 32, 341}, {1000, 1000, 1}, {1, 1, 1 << 20 / 3}} {
-		if got := (Shape{Height: c.height, Width: c.width}).withDefault().ChunkImages; got != c.want {
-			t.Errorf("%dx%d: %d images a chunk, want %d", c.height, c.width, got, c.want)
+		if s, err := NewShape(c.height, c.width); err != nil || s.ChunkImages != c.want {
+			t.Errorf("%dx%d: %d images a chunk, want %d; error %v", c.height, c.width, s.ChunkImages, c.want, err)
+		}
+	}
+	for _, c := range [][2]int{{0, 1}, {1, -1}, {1 << 40, 1 << 40}, {8192, 8192}} {
+		if s, err := NewShape(c[0], c[1]); err == nil {
+			t.Errorf("%d gives %+v", c, s)
 		}
 	}
 }

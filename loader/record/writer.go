@@ -34,7 +34,6 @@ type Writer struct {
 // Create starts the shard at path. A file that is there already is an error.
 // Close or Abort must follow.
 func Create(path string, s Shape) (*Writer, error) {
-	s = s.withDefault()
 	if err := s.check(); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
