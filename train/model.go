@@ -83,16 +83,28 @@ func (m *Model) stored() (height, width int, err error) {
 	return 0, 0, fmt.Errorf("%s: it has no tensor %s of 3 dimensions: take another checkpoint", m.path, meanName)
 }
 
+// images returns the count of images in a split.
+func images(set *loader.Set, split string) int64 { return int64(set.Info().Splits[split].Images) }
+
+// classNames returns the names of a set's classes, in the order of labels.
+func classNames(set *loader.Set) []string {
+	var names []string
+	for _, c := range set.Info().Classes {
+		names = append(names, c.Name)
+	}
+	return names
+}
+
 // fits reports whether a data set can be put through the network.
 func fits(net *model.Net, set *loader.Set) error {
 	info := set.Info()
 	if n := len(info.Classes); n != net.Classes() {
-		return fmt.Errorf("%s has %d classes, but the network %s tells %d apart: change the last layer, or take other data",
-			set.Dir(), n, net.Name, net.Classes())
+		return fmt.Errorf("the data set %s has %d classes, but the network %s tells %d apart: change its last layer, or give other data (-data)",
+			info.Name, n, net.Name, net.Classes())
 	}
 	if info.Height < net.Input.H || info.Width < net.Input.W {
-		return fmt.Errorf("the images of %s are %dx%d, smaller than the input of the network %s, %v: pack them larger",
-			set.Dir(), info.Height, info.Width, net.Name, net.Input)
+		return fmt.Errorf("the images of the data set %s are %dx%d, smaller than the input of the network %s, %v: pack them larger, or give other data (-data)",
+			info.Name, info.Height, info.Width, net.Name, net.Input)
 	}
 	return nil
 }
@@ -105,8 +117,8 @@ func (m *Model) Predict(ctx context.Context, set *loader.Set, views int, each fu
 		return err
 	}
 	if h, w, _ := m.stored(); h != set.Info().Height || w != set.Info().Width {
-		return fmt.Errorf("%s was trained on images of %dx%d, but those of %s are %dx%d: pack them in that size",
-			m.path, h, w, set.Dir(), set.Info().Height, set.Info().Width)
+		return fmt.Errorf("%s was trained on images of %dx%d, but those of the data set %s are %dx%d: pack them in that size",
+			m.path, h, w, set.Info().Name, set.Info().Height, set.Info().Width)
 	}
 	batches, err := set.Test(ctx, testOptions(m.Net, m.program.Batch, views))
 	if err != nil {
@@ -127,7 +139,7 @@ func Test(ctx context.Context, paths []string, devices []dnn.Device, set *loader
 	var (
 		t     tally
 		done  int64
-		total = set.Images("test") * int64(len(paths))
+		total = images(set, "test") * int64(len(paths))
 		sums  []float32 // [image, class], only where there is more than one checkpoint
 		first int       // classes of the first network
 		mean  []float64
@@ -149,7 +161,7 @@ func Test(ctx context.Context, paths []string, devices []dnn.Device, set *loader
 			return fmt.Errorf("%s tells %d classes apart and %s %d: their outputs cannot be averaged", paths[0], first, paths[i], classes)
 		}
 		if len(paths) > 1 && sums == nil {
-			sums = make([]float32, set.Images("test")*int64(classes))
+			sums = make([]float32, images(set, "test")*int64(classes))
 		}
 		return m.Predict(ctx, set, views, func(image int64, label int32, p []float64) {
 			if sums != nil {

@@ -109,9 +109,9 @@ func (r *run) check() error {
 	if err := fits(r.Net, r.Set); err != nil {
 		return err
 	}
-	r.images = r.Set.Images("train")
+	r.images = images(r.Set, "train")
 	if r.images == 0 {
-		return fmt.Errorf("%s has no training images", r.Set.Dir())
+		return fmt.Errorf("the data set %s has no training images", r.Set.Info().Name)
 	}
 	batch := int64(r.Net.Train.Batch)
 	r.steps = (int64(r.Net.Train.Passes)*r.images + batch - 1) / batch
@@ -121,8 +121,8 @@ func (r *run) check() error {
 	if r.steps > math.MaxUint32 {
 		return fmt.Errorf("%d passes of %d images at batch %d are more than %d steps", r.Net.Train.Passes, r.images, batch, uint32(math.MaxUint32))
 	}
-	if d := r.Net.Train.Divide; r.Set.Images("test") == 0 && d.By != 0 && len(d.At) == 0 {
-		r.Message("%s has no test images: the rate, which is divided when the test error stops falling, stays as it is", r.Set.Dir())
+	if d := r.Net.Train.Divide; images(r.Set, "test") == 0 && d.By != 0 && len(d.At) == 0 {
+		r.Message("the data set %s has no test images: the rate, which is divided when the test error stops falling, stays as it is", r.Set.Info().Name)
 	}
 	return nil
 }
@@ -179,7 +179,7 @@ func (r *run) path(name string) string { return filepath.Join(r.Dir, filepath.Fr
 // begin makes the first tensors.
 func (r *run) begin() {
 	info := r.Set.Info()
-	r.tensors = initial(r.train, meanOf(r.Net.Data.Mean, r.Set.Mean(), info.RGBMean, info.Height, info.Width))
+	r.tensors = initial(r.train, meanOf(r.Net.Data.Mean, r.Set.Mean(), r.Set.RGB(), info.Height, info.Width))
 }
 
 // restore takes tensors and state from the newest checkpoint. A run that was
@@ -198,7 +198,7 @@ func (r *run) restore() error {
 		return fmt.Errorf("%s: it belongs to another network than %s: resume with the run's own", path, r.path(ConfigFile))
 	}
 	if want := r.Set.Info().Fingerprint; c.Dataset != want {
-		return fmt.Errorf("%s: the run was trained on another data set (fingerprint %s) than %s (%s): give that one", path, c.Dataset, r.Set.Dir(), want)
+		return fmt.Errorf("%s: the run was trained on another data set (fingerprint %s) than %s (%s): give the one it began with", path, c.Dataset, r.Set.Info().Name, want)
 	}
 	if r.sched, err = parseSchedule(c.Schedule); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
@@ -314,7 +314,7 @@ func (r *run) endPass(ctx context.Context, passes int) error {
 		return err
 	}
 	r.best = false
-	if r.Set.Images("test") > 0 {
+	if images(r.Set, "test") > 0 {
 		started := time.Now()
 		result, err := r.evaluate(ctx)
 		if err != nil {
@@ -353,7 +353,7 @@ func (r *run) evaluate(ctx context.Context) (Result, error) {
 		return Result{}, err
 	}
 	var t tally
-	total := r.Set.Images("test")
+	total := images(r.Set, "test")
 	err = predict(ctx, r.runner, r.test, r.probs, batches, views, func(_ int64, label int32, p []float64) {
 		t.add(label, p)
 		r.Testing(t.images, total)
@@ -377,7 +377,7 @@ func (r *run) save() error {
 		Tensors: r.tensors,
 		State: checkpoint.State{
 			Net: r.Text, Step: r.step, Seed: r.Net.Train.Seed, Batch: r.Net.Train.Batch,
-			Schedule: r.sched.marshal(), Dataset: r.Set.Info().Fingerprint, Classes: r.Set.Info().Names(),
+			Schedule: r.sched.marshal(), Dataset: r.Set.Info().Fingerprint, Classes: classNames(r.Set),
 			Loss: r.tested.Loss, Top1Error: r.tested.Top1Error,
 		}})
 }

@@ -82,7 +82,7 @@ func trainAction(c *cli.Context) (err error) {
 			training.describe("loss %.4f, error %.1f%%", m.Loss, 100*m.Top1Error)
 		},
 	}
-	fmt.Fprintf(w, "training %s on %s in %s\n", net.Name, set.Dir(), dir)
+	fmt.Fprintf(w, "training %s on the data set %s; the run is in %s\n", net.Name, set.Info().Name, dir)
 	err = train.Run(ctx, config)
 	training.end()
 	testing.end()
@@ -186,8 +186,7 @@ func drawnData(ctx context.Context, c *cli.Context) (string, error) {
 	drawing := newProgress(c.App.ErrWriter, "drawing", "images")
 	defer drawing.end()
 	fmt.Fprintf(c.App.ErrWriter, "drawing a data set into %s, once\n", dir)
-	err = pack.Shapes(ctx, pack.ShapesOptions{Out: dir, Train: drawnTrain, Test: drawnTest, Seed: 1,
-		Progress: drawing.updateInt})
+	_, err = pack.Shapes(ctx, pack.Options{Out: dir, Progress: drawing.updateInt}, 1, drawnTrain, drawnTest)
 	return dir, err
 }
 
