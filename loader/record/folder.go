@@ -5,7 +5,9 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
 )
 
 // Folder is a data set that is open for reading.
@@ -27,8 +29,8 @@ func OpenFolder(dir string) (*Folder, error) {
 	if f.Statistics, err = readStatistics(dir, d); err != nil {
 		return nil, err
 	}
-	for name, split := range d.Splits {
-		for _, s := range split.Shards {
+	for _, name := range slices.Sorted(maps.Keys(d.Splits)) {
+		for _, s := range d.Splits[name].Shards {
 			r, err := openShard(dir, d, s)
 			if err != nil {
 				return nil, errors.Join(err, f.Close())
@@ -74,8 +76,8 @@ func (f *Folder) Verify(ctx context.Context, progress func(done, total int)) err
 	}
 	var pixels []byte
 	var scratch Scratch
-	for name, shards := range f.Shards {
-		for i, r := range shards {
+	for _, name := range slices.Sorted(maps.Keys(f.Shards)) {
+		for i, r := range f.Shards[name] {
 			content := sha256.New()
 			for c := range r.Chunks() {
 				if err := ctx.Err(); err != nil {
