@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -13,6 +14,7 @@ import (
 	"image/gif"
 	"image/jpeg"
 	"image/png"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -620,6 +622,17 @@ func TestFormatsAndColors(t *testing.T) {
 	if err := errors.Join(gif.Encode(&g, palette, nil), jpeg.Encode(&j, grey, &jpeg.Options{Quality: 100})); err != nil {
 		t.Fatal(err)
 	}
+	// The smallest lossless WebP: one transparent pixel.
+	webp, err := base64.StdEncoding.DecodeString("UklGRhoAAABXRUJQVlA4TA0AAAAvAAAAEAcQERGIiP4HAA==")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Go writes no CMYK JPEG; a format of our own gives what reading one gives.
+	cmyk := image.NewCMYK(r)
+	fill(cmyk, color.CMYK{C: 255, M: 128, Y: 0, K: 0})
+	image.RegisterFormat("test", "CMYK",
+		func(io.Reader) (image.Image, error) { return cmyk, nil },
+		func(io.Reader) (image.Config, error) { return image.Config{Height: 4, Width: 4}, nil })
 	for name, c := range map[string]struct {
 		file []byte
 		want [3]byte
@@ -630,6 +643,8 @@ func TestFormatsAndColors(t *testing.T) {
 		"palette PNG": {asPNG(palette), [3]byte{9, 8, 7}},
 		"GIF":         {g.Bytes(), [3]byte{9, 8, 7}},
 		"grey JPEG":   {j.Bytes(), [3]byte{77, 77, 77}},
+		"CMYK":        {[]byte("CMYK"), [3]byte{0, 127, 255}},
+		"WebP":        {webp, [3]byte{0, 0, 0}},
 		"BMP":         {bmpOf(4, 4, 10, 20, 30), [3]byte{10, 20, 30}},
 	} {
 		for _, size := range []int{4, 3, 6} {
