@@ -41,7 +41,7 @@ var Names = [Classes]string{
 type angle = uint8
 
 const (
-	horizontal angle = 64
+	horizontal angle = 64 // the stripes are horizontal, so the wave runs down
 	vertical   angle = 0
 	rising     angle = 32
 	falling    angle = 96
@@ -87,7 +87,7 @@ func Draw(dst []byte, seed uint64, split, index uint32) (label int) {
 	for range clutter {
 		c.patch(&s, s.IntN(Classes), between(&s, 4, 6), between(&s, 24, 48))
 	}
-	c.patch(&s, label, between(&s, 9, 13), between(&s, 48, 80))
+	c.patch(&s, label, between(&s, 10, 13), between(&s, 56, 88))
 	c.develop(&s, dst)
 	return label
 }
@@ -123,7 +123,7 @@ func (c *canvas) patch(s *philox.Stream, class, radius, contrast int) {
 	if s.Uint32()&1 == 0 {
 		contrast = -contrast
 	}
-	step := (1 << 34) / between(s, 4*4, 4*7) // period in quarter pixels to phase a pixel
+	step := (4 << 32) / int64(between(s, 4*4, 4*7)) // from a period in quarter pixels to phase a pixel
 	u := newWave(s, a, step)
 	v := newWave(s, a+43, step) // 60 degrees on; for spots
 
@@ -142,11 +142,11 @@ func (c *canvas) patch(s *philox.Stream, class, radius, contrast int) {
 				q := v.phase(x, y)
 				h = (h + cosine(q) + cosine(q-p)) / 2
 			}
-			h = h * contrast / 64 * min(r2, 2*inside) / r2 // full strength in the inner half
+			h = h * contrast * min(r2, 2*inside) / r2 // full strength in the inner half
 			px := c[(y*Size+x)*3:][:3]
-			px[0] += h * t.color[0] / unit
-			px[1] += h * t.color[1] / unit
-			px[2] += h * t.color[2] / unit
+			px[0] += h * t.color[0] / (64 * unit)
+			px[1] += h * t.color[1] / (64 * unit)
+			px[2] += h * t.color[2] / (64 * unit)
 		}
 	}
 }
@@ -167,10 +167,10 @@ func (c *canvas) develop(s *philox.Stream, dst []byte) {
 // A wave is a plane wave. Phases are in 2^32ths of a turn and wrap around.
 type wave struct{ dx, dy, start uint32 }
 
-func newWave(s *philox.Stream, a angle, step int) wave {
+func newWave(s *philox.Stream, a angle, step int64) wave {
 	return wave{
-		dx:    uint32(step * cosines[a] / unit),
-		dy:    uint32(step * cosines[a-64] / unit),
+		dx:    uint32(step * int64(cosines[a]) / unit),
+		dy:    uint32(step * int64(cosines[a-64]) / unit),
 		start: s.Uint32(),
 	}
 }
