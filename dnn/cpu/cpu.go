@@ -16,7 +16,6 @@ package cpu
 import (
 	"errors"
 	"fmt"
-	"runtime"
 	"sync/atomic"
 	"unsafe"
 
@@ -145,6 +144,3 @@ func memoryOf(b dnn.Buffer) (*buffer, error) {
 	}
 	return c, nil
 }
-
-// teamSize is the count of goroutines that work at once on one loop.
-func teamSize() int { return runtime.GOMAXPROCS(0) }

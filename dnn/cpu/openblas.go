@@ -70,6 +70,9 @@ var sgemmPool = sync.Pool{New: func() any { return new(sgemmArgs) }}
 
 // Sgemm calls sgemm_, which takes matrices by columns. A matrix by rows is its
 // transpose by columns, and cᵀ = op(b)ᵀ op(a)ᵀ: the operands change places.
+//
+// Like every implementation it is called through blas.Float32, so the compiler
+// puts what a, b and c point to on the heap, where their addresses stay good.
 func (o openBLAS) Sgemm(ta, tb blas.Transpose, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) {
 	const limit = 1<<31 - 1
 	if max(m, n, k, lda, ldb, ldc) > limit {

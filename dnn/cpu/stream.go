@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"unsafe"
 
 	"alexnet/dnn"
 )
@@ -284,10 +283,4 @@ func (s *stream) Close() error {
 	s.ended.Wait()
 	s.device.streams.Add(-1)
 	return s.err
-}
-
-// view returns n numbers of type T at the start of mem, which the caller has
-// found to be large enough and aligned.
-func view[T float32 | int32](mem []byte, n int) []T {
-	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(mem))), n)
 }

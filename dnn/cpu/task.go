@@ -162,6 +162,12 @@ func operand[T float32 | int32](p *preparation, name string, t dnn.Tensor, n int
 	return view[T](mem, n)
 }
 
+// view returns n numbers of type T at the start of mem, which the caller has
+// found to be large enough and aligned.
+func view[T float32 | int32](mem []byte, n int) []T {
+	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(mem))), n)
+}
+
 // bytes returns the first n bytes of an operand's memory.
 func (p *preparation) bytes(name string, t dnn.Tensor, n int) []byte {
 	if p.err != nil {

@@ -1,6 +1,7 @@
 package cpu
 
 import (
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -58,6 +59,9 @@ type team struct {
 	helpers sync.WaitGroup
 	scratch atomic.Int64 // the most float32 that any loop takes
 }
+
+// teamSize is the count of goroutines that work at once on one loop.
+func teamSize() int { return runtime.GOMAXPROCS(0) }
 
 // shared is the team of all open devices.
 var shared struct {
