@@ -52,6 +52,9 @@ type Event interface {
 type Task interface {
 	// Op is what was prepared.
 	Op() Op
+	// Close gives back what the device holds for the task, such as descriptors.
+	// No stream may have work of the task left.
+	Close() error
 }
 
 // Stream is a queue of work that runs in order, alongside other streams.

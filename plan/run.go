@@ -13,12 +13,12 @@ import (
 // they share: the weights, and room for whichever of them is running.
 type Runner struct {
 	devices  []dnn.Device
-	streams  [][streams]dnn.Stream
+	streams  [][]dnn.Stream // [device][Stream]
 	state    []dnn.Buffer
 	work     []dnn.Buffer
 	programs map[*Program]*prepared
 	last     *Program
-	owned    []io.Closer // in the order of making: memory, the streams that work on it, events
+	owned    []io.Closer // what streams work with, in the order of making
 }
 
 // prepared is a program whose steps are bound to memory.
@@ -66,14 +66,15 @@ func NewRunner(devs []dnn.Device, programs ...*Program) (r *Runner, err error) {
 			r.owned = append(r.owned, buffer)
 			*block.list = append(*block.list, buffer)
 		}
-		var own [streams]dnn.Stream
-		for s := range own {
-			if own[s], err = dev.NewStream(); err != nil {
+		var own []dnn.Stream
+		for range streams {
+			s, err := dev.NewStream()
+			if err != nil {
 				return nil, fmt.Errorf("device %s: a stream: %w", dev.Name(), err)
 			}
-			r.owned = append(r.owned, own[s])
+			own = append(own, s)
+			r.streams = append(r.streams[:i], own)
 		}
-		r.streams = append(r.streams, own)
 	}
 	for _, p := range programs {
 		if r.programs[p], err = r.prepare(p); err != nil {
@@ -102,7 +103,9 @@ func (r *Runner) prepare(p *Program) (*prepared, error) {
 		var err error
 		switch a := s.Action.(type) {
 		case Launch:
-			step.task, err = dev.Prepare(a.Op, at)
+			if step.task, err = dev.Prepare(a.Op, at); err == nil {
+				r.owned = append(r.owned, step.task)
+			}
 		case Peer:
 			step.src, step.dst = at(a.From), r.Buffer(p, a.To, a.Dst)
 		case Upload:
@@ -200,9 +203,14 @@ func (r *Runner) Read(ctx context.Context, p *Program, device int, t dnn.Tensor,
 // Close waits for all work and gives back what NewRunner took.
 func (r *Runner) Close() error {
 	var errs []error
+	for d := range r.streams {
+		for _, s := range r.streams[d] {
+			errs = append(errs, s.Close())
+		}
+	}
 	for i := len(r.owned) - 1; i >= 0; i-- {
 		errs = append(errs, r.owned[i].Close())
 	}
-	r.owned = nil
+	r.streams, r.owned = nil, nil
 	return errors.Join(errs...)
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"alexnet/dnn"
+	"alexnet/internal/reference"
 )
 
 // gradient holds the gradient that the device made in float32 of Σ dy y against
@@ -63,14 +64,14 @@ func TestGradients(t *testing.T) {
 				r.run(dnn.ConvBackwardWeights{Conv: c, X: tx, DY: tdy, DW: tdw, DB: tdb})
 			}
 			x64, w64, b64, dy64 := wide(x), wide(w), wide(b), wide(dy)
-			r.gradient("x", r.read(tdx), x64, dy64, func(x []float64) []float64 { return refConv(c, local, x, w64, b64) })
-			r.gradient("w", r.read(tdw), w64, dy64, func(w []float64) []float64 { return refConv(c, local, x64, w, b64) })
-			r.gradient("b", r.read(tdb), b64, dy64, func(b []float64) []float64 { return refConv(c, local, x64, w64, b) })
+			r.gradient("x", r.read(tdx), x64, dy64, func(x []float64) []float64 { return reference.Conv(c, local, x, w64, b64) })
+			r.gradient("w", r.read(tdw), w64, dy64, func(w []float64) []float64 { return reference.Conv(c, local, x64, w, b64) })
+			r.gradient("b", r.read(tdb), b64, dy64, func(b []float64) []float64 { return reference.Conv(c, local, x64, w64, b) })
 		})
 	}
 	t.Run("full", func(t *testing.T) {
 		f := dnn.Full{Batch: 3, Groups: 2, In: 14, Out: 10}
-		c := fullAsConv(f)
+		c := reference.FullAsConv(f)
 		r := newRig(t)
 		x, w, b, dy := s.normals(f.Batch*f.In), s.normals(f.Out*f.In/f.Groups), s.normals(f.Out), s.normals(f.Batch*f.Out)
 		tx, tw, tdy := r.floats(x), r.floats(w), r.floats(dy)
@@ -78,9 +79,9 @@ func TestGradients(t *testing.T) {
 		r.run(dnn.FullBackwardData{Full: f, W: tw, DY: tdy, DX: tdx})
 		r.run(dnn.FullBackwardWeights{Full: f, X: tx, DY: tdy, DW: tdw, DB: tdb})
 		x64, w64, b64, dy64 := wide(x), wide(w), wide(b), wide(dy)
-		r.gradient("x", r.read(tdx), x64, dy64, func(x []float64) []float64 { return refConv(c, false, x, w64, b64) })
-		r.gradient("w", r.read(tdw), w64, dy64, func(w []float64) []float64 { return refConv(c, false, x64, w, b64) })
-		r.gradient("b", r.read(tdb), b64, dy64, func(b []float64) []float64 { return refConv(c, false, x64, w64, b) })
+		r.gradient("x", r.read(tdx), x64, dy64, func(x []float64) []float64 { return reference.Conv(c, false, x, w64, b64) })
+		r.gradient("w", r.read(tdw), w64, dy64, func(w []float64) []float64 { return reference.Conv(c, false, x64, w, b64) })
+		r.gradient("b", r.read(tdb), b64, dy64, func(b []float64) []float64 { return reference.Conv(c, false, x64, w64, b) })
 	})
 	for f, name := range []string{dnn.Relu: "relu", dnn.Tanh: "tanh", dnn.Sigmoid: "sigmoid"} {
 		t.Run(name, func(t *testing.T) {
@@ -90,7 +91,7 @@ func TestGradients(t *testing.T) {
 			ty, tdx := r.poison(n), r.poison(n)
 			r.run(dnn.ActivationForward{Count: n, Func: dnn.Func(f), X: r.floats(x), Y: ty})
 			r.run(dnn.ActivationBackward{Count: n, Func: dnn.Func(f), Y: ty, DY: r.floats(dy), DX: tdx})
-			r.gradient("x", r.read(tdx), wide(x), wide(dy), func(x []float64) []float64 { return refActivation(dnn.Func(f), x) })
+			r.gradient("x", r.read(tdx), wide(x), wide(dy), func(x []float64) []float64 { return reference.Activation(dnn.Func(f), x) })
 		})
 	}
 	t.Run("pools", func(t *testing.T) {
@@ -102,8 +103,8 @@ func TestGradients(t *testing.T) {
 		r.run(dnn.MaxPoolForward{Pool: p, X: r.floats(x), Y: ty, Where: where})
 		r.run(dnn.MaxPoolBackward{Pool: p, Where: where, DY: tdy, DX: tmax})
 		r.run(dnn.AvgPoolBackward{Pool: p, DY: tdy, DX: tavg})
-		r.gradient("max x", r.read(tmax), wide(x), wide(dy), func(x []float64) []float64 { y, _ := refMaxPool(p, x); return y })
-		r.gradient("avg x", r.read(tavg), wide(x), wide(dy), func(x []float64) []float64 { return refAvgPool(p, x) })
+		r.gradient("max x", r.read(tmax), wide(x), wide(dy), func(x []float64) []float64 { y, _ := reference.MaxPool(p, x); return y })
+		r.gradient("avg x", r.read(tavg), wide(x), wide(dy), func(x []float64) []float64 { return reference.AvgPool(p, x) })
 	})
 	for _, within := range []bool{false, true} {
 		t.Run(map[bool]string{false: "lrn across", true: "lrn within"}[within], func(t *testing.T) {
@@ -115,7 +116,7 @@ func TestGradients(t *testing.T) {
 				tx, ty, tdx := r.floats(x), r.poison(n), r.poison(n)
 				r.run(dnn.LRNForward{LRN: l, X: tx, Y: ty})
 				r.run(dnn.LRNBackward{LRN: l, X: tx, Y: ty, DY: r.floats(dy), DX: tdx})
-				r.gradient("x", r.read(tdx), wide(x), wide(dy), func(x []float64) []float64 { return refLRN(l, x) })
+				r.gradient("x", r.read(tdx), wide(x), wide(dy), func(x []float64) []float64 { return reference.LRN(l, x) })
 			}
 		})
 	}
@@ -127,7 +128,7 @@ func TestGradients(t *testing.T) {
 		r.run(dnn.SoftmaxForward{Batch: batch, Classes: classes, X: r.floats(x), Y: ty, Labels: tl, Stats: stats})
 		r.run(dnn.SoftmaxBackward{Batch: batch, Classes: classes, Y: ty, Labels: tl, DX: tdx})
 		r.gradient("x", r.read(tdx), wide(x), []float64{1. / batch}, func(x []float64) []float64 {
-			_, stats := refSoftmax(classes, x, labels)
+			_, stats := reference.Softmax(classes, x, labels)
 			return stats[dnn.StatLoss:][:1]
 		})
 	})

@@ -7,6 +7,7 @@ import (
 
 	"alexnet/dnn"
 	"alexnet/internal/philox"
+	"alexnet/internal/reference"
 )
 
 // randomConv draws a geometry: odd sides, rectangular windows, windows over
@@ -85,9 +86,9 @@ func testConv(t *testing.T, s *source, c dnn.Conv, local bool) {
 		r.run(dnn.ConvBackwardData{Conv: c, W: tw, DY: tdy, DX: tdx})
 		r.run(dnn.ConvBackwardWeights{Conv: c, X: tx, DY: tdy, DW: tdw, DB: tdb})
 	}
-	dw, db := refConvWeights(c, local, wide(x), wide(dy))
-	r.near("y", r.read(ty), refConv(c, local, wide(x), wide(w), wide(b)))
-	r.near("dx", r.read(tdx), refConvData(c, local, wide(w), wide(dy)))
+	dw, db := reference.ConvWeights(c, local, wide(x), wide(dy))
+	r.near("y", r.read(ty), reference.Conv(c, local, wide(x), wide(w), wide(b)))
+	r.near("dx", r.read(tdx), reference.ConvData(c, local, wide(w), wide(dy)))
 	r.near("dw", r.read(tdw), dw)
 	r.near("db", r.read(tdb), db)
 }
@@ -109,10 +110,10 @@ func TestFull(t *testing.T) {
 			r.run(dnn.FullForward{Full: f, X: tx, W: tw, B: tb, Y: ty})
 			r.run(dnn.FullBackwardData{Full: f, W: tw, DY: tdy, DX: tdx})
 			r.run(dnn.FullBackwardWeights{Full: f, X: tx, DY: tdy, DW: tdw, DB: tdb})
-			c := fullAsConv(f)
-			dw, db := refConvWeights(c, false, wide(x), wide(dy))
-			r.near("y", r.read(ty), refConv(c, false, wide(x), wide(w), wide(b)))
-			r.near("dx", r.read(tdx), refConvData(c, false, wide(w), wide(dy)))
+			c := reference.FullAsConv(f)
+			dw, db := reference.ConvWeights(c, false, wide(x), wide(dy))
+			r.near("y", r.read(ty), reference.Conv(c, false, wide(x), wide(w), wide(b)))
+			r.near("dx", r.read(tdx), reference.ConvData(c, false, wide(w), wide(dy)))
 			r.near("dw", r.read(tdw), dw)
 			r.near("db", r.read(tdb), db)
 		})
@@ -130,14 +131,14 @@ func TestActivation(t *testing.T) {
 				tx, tdy, ty, tdx := r.floats(x), r.floats(dy), r.poison(n), r.poison(n)
 				r.run(dnn.ActivationForward{Count: n, Func: fn, X: tx, Y: ty})
 				r.run(dnn.ActivationBackward{Count: n, Func: fn, Y: ty, DY: tdy, DX: tdx})
-				want := refActivation(fn, wide(x))
+				want := reference.Activation(fn, wide(x))
 				r.near("y", r.read(ty), want)
-				r.near("dx", r.read(tdx), refActivationData(fn, want, wide(dy)))
+				r.near("dx", r.read(tdx), reference.ActivationData(fn, want, wide(dy)))
 				// In place.
 				r.run(dnn.ActivationForward{Count: n, Func: fn, X: tx, Y: tx})
 				r.run(dnn.ActivationBackward{Count: n, Func: fn, Y: tx, DY: tdy, DX: tdy})
 				r.near("y in place", r.read(tx), want)
-				r.near("dx in place", r.read(tdy), refActivationData(fn, want, wide(dy)))
+				r.near("dx in place", r.read(tdy), reference.ActivationData(fn, want, wide(dy)))
 			})
 		}
 	}
@@ -181,19 +182,19 @@ func TestPools(t *testing.T) {
 			ty, tw, tdx := r.poison(len(dy)), r.poison(len(dy)), r.poison(len(x))
 			r.run(dnn.MaxPoolForward{Pool: p, X: tx, Y: ty, Where: tw})
 			r.run(dnn.MaxPoolBackward{Pool: p, Where: tw, DY: tdy, DX: tdx})
-			y, where := refMaxPool(p, wide(x))
+			y, where := reference.MaxPool(p, wide(x))
 			r.near("max y", r.read(ty), y)
 			for i, got := range readAs[int32](r, tw) {
 				if got != where[i] {
 					t.Fatalf("where[%d] = %d, want %d", i, got, where[i])
 				}
 			}
-			r.near("max dx", r.read(tdx), refMaxPoolData(p, where, wide(dy)))
+			r.near("max dx", r.read(tdx), reference.MaxPoolData(p, where, wide(dy)))
 			ty, tdx = r.poison(len(dy)), r.poison(len(x))
 			r.run(dnn.AvgPoolForward{Pool: p, X: tx, Y: ty})
 			r.run(dnn.AvgPoolBackward{Pool: p, DY: tdy, DX: tdx})
-			r.near("avg y", r.read(ty), refAvgPool(p, wide(x)))
-			r.near("avg dx", r.read(tdx), refAvgPoolData(p, wide(dy)))
+			r.near("avg y", r.read(ty), reference.AvgPool(p, wide(x)))
+			r.near("avg dx", r.read(tdx), reference.AvgPoolData(p, wide(dy)))
 		})
 	}
 }
@@ -240,8 +241,8 @@ func TestLRN(t *testing.T) {
 			tx, tdy, ty, tdx := r.floats(x), r.floats(dy), r.poison(n), r.poison(n)
 			r.run(dnn.LRNForward{LRN: l, X: tx, Y: ty})
 			r.run(dnn.LRNBackward{LRN: l, X: tx, Y: ty, DY: tdy, DX: tdx})
-			r.near("y", r.read(ty), refLRN(l, wide(x)))
-			r.near("dx", r.read(tdx), refLRNData(l, wide(x), wide(dy)))
+			r.near("y", r.read(ty), reference.LRN(l, wide(x)))
+			r.near("dx", r.read(tdx), reference.LRNData(l, wide(x), wide(dy)))
 		})
 	}
 }
@@ -253,7 +254,7 @@ func TestLRNForgetsWhatLeft(t *testing.T) {
 	x := []float32{1e5, 1, 1, 1, 1, 1, 1, 1}
 	y := r.poison(8)
 	r.run(dnn.LRNForward{LRN: l, X: r.floats(x), Y: y})
-	r.near("y after the large number", r.read(y)[2:], refLRN(l, wide(x))[2:])
+	r.near("y after the large number", r.read(y)[2:], reference.LRN(l, wide(x))[2:])
 }
 
 func TestDropout(t *testing.T) {
@@ -328,7 +329,10 @@ func TestScale(t *testing.T) {
 	tx, ty := r.floats(x), r.poison(1001)
 	r.run(dnn.Scale{Count: 1001, Factor: 0.5, X: tx, Y: ty})
 	r.run(dnn.Scale{Count: 1001, Factor: 0.5, X: tx, Y: tx})
-	want := apply(wide(x), func(v float64) float64 { return v / 2 })
+	want := wide(x)
+	for i := range want {
+		want[i] /= 2
+	}
 	r.near("y", r.read(ty), want)
 	r.near("in place", r.read(tx), want)
 }
@@ -350,10 +354,10 @@ func TestSoftmax(t *testing.T) {
 			ty, tdx, stats := r.poison(len(x)), r.poison(len(x)), r.poison(dnn.StatFloats)
 			r.run(dnn.SoftmaxForward{Batch: batch, Classes: classes, X: r.floats(x), Y: ty, Labels: tl, Stats: stats})
 			r.run(dnn.SoftmaxBackward{Batch: batch, Classes: classes, Y: ty, Labels: tl, DX: tdx})
-			y, want := refSoftmax(classes, wide(x), labels)
+			y, want := reference.Softmax(classes, wide(x), labels)
 			r.near("y", r.read(ty), y)
 			r.near("stats", r.read(stats), want)
-			r.near("dx", r.read(tdx), refSoftmaxData(classes, y, labels))
+			r.near("dx", r.read(tdx), reference.SoftmaxData(classes, y, labels))
 		})
 	}
 }

@@ -19,6 +19,9 @@ type task struct {
 
 func (t *task) Op() dnn.Op { return t.op }
 
+// Close has nothing to give back.
+func (t *task) Close() error { return nil }
+
 // opName returns the name of an operation's type: ConvForward.
 func opName(op dnn.Op) string { return strings.TrimPrefix(fmt.Sprintf("%T", op), "dnn.") }
 
