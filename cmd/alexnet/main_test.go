@@ -1,0 +1,475 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"image/png"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"alexnet/internal/metrics"
+)
+
+// TestMain lets the test binary stand in for the program, so that a test can kill
+// it.
+func TestMain(m *testing.M) {
+	if os.Getenv("ALEXNET_TEST_AS_PROGRAM") != "" {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+func program(args ...string) *exec.Cmd {
+	c := exec.Command(os.Args[0], args...)
+	c.Env = append(os.Environ(), "ALEXNET_TEST_AS_PROGRAM=1")
+	return c
+}
+
+// alexnet runs the program in this process and expects an exit status.
+func alexnet(t *testing.T, want int, args ...string) (stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	if code := run(t.Context(), append([]string{"alexnet"}, args...), &out, &errs); code != want {
+		t.Fatalf("alexnet %s: exit status %d, want %d\n%s%s", strings.Join(args, " "), code, want, out.String(), errs.String())
+	}
+	return out.String(), errs.String()
+}
+
+// tiny is a network that learns the drawn pictures a little, quickly.
+const tiny = `
+net tiny
+input 3x24x24
+columns 2
+conv1 conv 4 7x7 stride 4 init 0.005
+relu
+pool1 maxpool 2x2 stride 2
+fc2 full 16 across init 0.1
+relu
+dropout 0.2
+fc3 full 10 across init 0.1
+softmax
+data {
+mirror
+color pca 0.1
+}
+train {
+batch 16
+passes 3
+rate 0.001
+divide 10 plateau 1 times 2
+}
+`
+
+// files makes a folder with tiny.net, and with a data set drawn for all tests.
+func files(t *testing.T) (dir, config, data string) {
+	t.Helper()
+	dir = t.TempDir()
+	config, data = filepath.Join(dir, "tiny.net"), filepath.Join(dir, "data")
+	if err := os.WriteFile(config, []byte(tiny), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	alexnet(t, 0, "pack", "shapes", "-train", "200", "-test", "50", "-out", data)
+	return dir, config, data
+}
+
+func contains(t *testing.T, text string, parts ...string) {
+	t.Helper()
+	for _, part := range parts {
+		if !strings.Contains(text, part) {
+			t.Errorf("there is no %q in:\n%s", part, text)
+		}
+	}
+}
+
+func TestTrainTestAndLook(t *testing.T) {
+	dir, config, data := files(t)
+	run := filepath.Join(dir, "run")
+	out, _ := alexnet(t, 0, "train", "-config", config, "-data", data, "-run", run, "-keep", "2")
+	contains(t, out, filepath.Join(run, "filters.png"), filepath.Join(run, "curves.png"))
+	for _, name := range []string{"config.net", "metrics.jsonl", "filters.png", "curves.png",
+		"checkpoints/newest.safetensors", "checkpoints/best.safetensors", "checkpoints/pass-0002.safetensors"} {
+		if _, err := os.Stat(filepath.Join(run, name)); err != nil {
+			t.Error(err)
+		}
+	}
+	lines, err := metrics.Read(filepath.Join(run, "metrics.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := 0
+	for _, m := range lines {
+		if m.Kind == metrics.Test {
+			tests++
+		}
+	}
+	if last := lines[len(lines)-2]; tests != 3 || last.Step != 38 { // 3 * 200 / 16, rounded up
+		t.Errorf("%d tests, last training step %d", tests, last.Step)
+	}
+
+	best := filepath.Join(run, "checkpoints/best.safetensors")
+	var result struct {
+		Images, Views int
+		Top1          float64 `json:"top1_error"`
+		Top5          float64 `json:"top5_error"`
+		Loss          float64
+	}
+	for _, args := range [][]string{
+		{"-views", "1"}, {"-views", "10"}, {"-batch", "7", "-views", "10"}, {"-devices", "cpu,cpu"},
+	} {
+		out, _ := alexnet(t, 0, append([]string{"test", "-model", best, "-data", data, "-json"}, args...)...)
+		if err := json.Unmarshal([]byte(out), &result); err != nil {
+			t.Fatal(err)
+		}
+		if result.Images != 50 || result.Top1 > 0.95 || result.Top5 > result.Top1 || result.Loss <= 0 || result.Loss > 3 {
+			t.Errorf("%v: %+v", args, result)
+		}
+	}
+	one, _ := alexnet(t, 0, "test", "-model", best, "-data", data)
+	same, _ := alexnet(t, 0, "test", "-model", best+","+best, "-data", data)
+	if one != same {
+		t.Errorf("a checkpoint averaged with itself is another: %s and %s", one, same)
+	}
+
+	picture := filepath.Join(dir, "kernels.png")
+	alexnet(t, 0, "dump-filters", "-model", best, "-scale", "5", "-layer", "conv1", "-out", picture)
+	f, err := os.Open(picture)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := png.Decode(f); err != nil {
+		t.Error(err)
+	}
+	_, errs := alexnet(t, 2, "dump-filters", "-model", best, "-layer", "fc2", "-out", picture)
+	contains(t, errs, `no convolution "fc2"`, "conv1")
+	alexnet(t, 0, "plot", run, run, "-out", filepath.Join(dir, "both.png"))
+
+	_, errs = alexnet(t, 1, "train", "-config", config, "-data", data, "-run", run)
+	contains(t, errs, "holds a run already", "-resume")
+}
+
+// TestKilledAndResumed is a run that is killed, by a signal it cannot catch, at
+// whatever step it may be, again and again until it gets through: it ends with
+// the checkpoint of a run that was left alone, byte for byte.
+func TestKilledAndResumed(t *testing.T) {
+	dir, config, data := files(t)
+	alone, killed := filepath.Join(dir, "alone"), filepath.Join(dir, "killed")
+	const save = "5"
+	alexnet(t, 0, "train", "-config", config, "-data", data, "-run", alone, "-save", save)
+
+	args := []string{"train", "-config", config, "-data", data, "-run", killed, "-save", save}
+	deaths := 0
+	for deaths < 3 {
+		c := program(args...)
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- c.Wait() }()
+		grown := waitFor(t, filepath.Join(killed, "metrics.jsonl"), ended)
+		if !grown {
+			break // it got through
+		}
+		time.Sleep(time.Duration(rand.IntN(30)) * time.Millisecond)
+		c.Process.Kill() // fails only if it has ended
+		if err := <-ended; err == nil {
+			break
+		}
+		deaths++
+		args = []string{"train", "-resume", "-run", killed, "-data", data, "-save", save}
+	}
+	if deaths == 0 {
+		t.Fatal("the run could not be killed before it ended")
+	}
+	alexnet(t, 0, "train", "-resume", "-run", killed, "-data", data, "-save", save)
+	sameFile(t, alone, killed, "checkpoints/newest.safetensors")
+	sameFile(t, alone, killed, "checkpoints/best.safetensors")
+
+	a, err := metrics.Read(filepath.Join(alone, "metrics.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := metrics.Read(filepath.Join(killed, "metrics.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(a) != len(b) {
+		t.Fatalf("%d lines of metrics, want %d", len(b), len(a))
+	}
+	for i := range a {
+		a[i].ImagesPerSecond, b[i].ImagesPerSecond = 0, 0
+		if a[i] != b[i] {
+			t.Errorf("line %d of metrics is %+v, want %+v", i, b[i], a[i])
+		}
+	}
+}
+
+// waitFor waits until the file grows, and returns false if the program ends
+// first.
+func waitFor(t *testing.T, path string, ended chan error) bool {
+	t.Helper()
+	size := func() int64 {
+		info, err := os.Stat(path)
+		if err != nil {
+			return 0
+		}
+		return info.Size()
+	}
+	for before, start := size(), time.Now(); time.Since(start) < time.Minute; time.Sleep(time.Millisecond) {
+		if size() > before {
+			return true
+		}
+		select {
+		case err := <-ended:
+			ended <- err
+			return false
+		default:
+		}
+	}
+	t.Fatalf("%s does not grow", path)
+	return false
+}
+
+func sameFile(t *testing.T, a, b, name string) {
+	t.Helper()
+	x, err := os.ReadFile(filepath.Join(a, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	y, err := os.ReadFile(filepath.Join(b, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(x, y) {
+		t.Errorf("%s differs", name)
+	}
+}
+
+// TestInterrupted is Ctrl-C: the run saves itself, says how to go on, and goes on
+// as if nothing had been.
+func TestInterrupted(t *testing.T) {
+	dir, config, data := files(t)
+	alone, stopped := filepath.Join(dir, "alone"), filepath.Join(dir, "stopped")
+	alexnet(t, 0, "train", "-config", config, "-data", data, "-run", alone)
+
+	c := program("train", "-config", config, "-data", data, "-run", stopped)
+	var errs bytes.Buffer
+	c.Stderr = &errs
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- c.Wait() }()
+	if !waitFor(t, filepath.Join(stopped, "metrics.jsonl"), ended) {
+		t.Fatalf("it ended before it could be stopped: %s", errs.String())
+	}
+	if err := c.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	<-ended
+	if c.ProcessState.ExitCode() != 1 {
+		t.Fatalf("exit status %d, want 1: %s", c.ProcessState.ExitCode(), errs.String())
+	}
+	contains(t, errs.String(), "stopped; the run is saved", "alexnet train -resume -run "+stopped+" -data "+data)
+	alexnet(t, 0, "train", "-resume", "-run", stopped, "-data", data)
+	sameFile(t, alone, stopped, "checkpoints/newest.safetensors")
+}
+
+func TestDivergedRunSaysWhere(t *testing.T) {
+	dir, config, data := files(t)
+	run := filepath.Join(dir, "run")
+	_, errs := alexnet(t, 1, "train", "-config", config, "-data", data, "-run", run, "-set", "train.rate=1e20")
+	contains(t, errs, "step ", "the loss is ", "the first bad numbers are in ", "lower rate than 1e+20")
+	_, errs = alexnet(t, 1, "train", "-config", config, "-data", data, "-run", run+"2", "-set", "fc2.init=1e38")
+	contains(t, errs, "step 0", "the first bad numbers are in the output of fc2")
+}
+
+func TestBadInput(t *testing.T) {
+	dir, config, data := files(t)
+	run := filepath.Join(dir, "run")
+	alexnet(t, 0, "train", "-config", config, "-data", data, "-run", run, "-steps", "2")
+	newest := filepath.Join(run, "checkpoints/newest.safetensors")
+
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	malformed := write("malformed.net", "net bad\ninput 3x24x24\nconv1 conv 4 7y7\nfc2 ful 10\nsoftmax\n")
+	garbage := write("garbage.net", strings.Repeat("\x00\xff)(", 10<<20/4))
+	huge := write("huge.net", "net huge\ninput 3x24x24\nconv1 conv 1000000000 1000x1000 pad 999\nfc2 full 1000000000\nsoftmax\n")
+	other := write("other.net", strings.Replace(tiny, "fc2 full 16", "fc2 full 18", 1))
+	twelve := write("twelve.net", strings.Replace(tiny, "fc3 full 10", "fc3 full 12", 1))
+	large := write("large.net", strings.Replace(tiny, "3x24x24", "3x48x48", 1))
+	foreign := write("foreign.safetensors", "this is no checkpoint, but it is long enough to be one")
+
+	otherData := filepath.Join(dir, "other data")
+	alexnet(t, 0, "pack", "shapes", "-seed", "2", "-train", "200", "-test", "50", "-out", otherData)
+	resumed := filepath.Join(dir, "resumed") // a run whose config is not its checkpoint's
+	if err := os.CopyFS(resumed, os.DirFS(run)); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := os.ReadFile(other); err != nil {
+		t.Fatal(err)
+	} else if err := os.WriteFile(filepath.Join(resumed, "config.net"), text, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	onlyOne := filepath.Join(dir, "one class")
+	if err := os.MkdirAll(filepath.Join(onlyOne, "train", "daisy"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+
+	for _, c := range []struct {
+		status int
+		args   []string
+		want   []string
+	}{
+		{2, []string{"train", "-config", malformed}, []string{"malformed.net:3:14:", "malformed.net:4:5:", "^"}},
+		{2, []string{"check", "-config", garbage}, []string{"garbage.net"}},
+		{2, []string{"check", "-config", huge}, []string{"huge.net:3", "^"}},
+		{2, []string{"check", "-config", filepath.Join(dir, "none.net")}, []string{"none.net"}},
+		{2, []string{"train"}, []string{"-config"}},
+		{2, []string{"train", "-config", config, "-steps", "-1"}, []string{"-steps -1"}},
+		{2, []string{"train", "-config", config, "-set", "train.bach=3"}, []string{"bach", "batch"}},
+		{2, []string{"train", "-config", config, "-devices", "tpu"}, []string{`no device "tpu"`}},
+		{2, []string{"train", "-resume"}, []string{"-run"}},
+		{2, []string{"train", "-resume", "-run", filepath.Join(dir, "none")}, []string{"holds no run"}},
+		{2, []string{"train", "-resume", "-run", run, "-config", config}, []string{"-config cannot be changed"}},
+		{2, []string{"test"}, []string{"-model"}},
+		{2, []string{"test", "-model", newest, "-views", "3"}, []string{"-views 3"}},
+		{2, []string{"pack", "folder", "-out", "x"}, []string{"DIR|TAR|TAR.GZ"}},
+		{2, []string{"pack", "folder", onlyOne}, []string{"-out"}},
+		{2, []string{"pack", "postcards"}, []string{"folder, cifar10 or shapes"}},
+		{2, []string{"frobnicate"}, []string{`no command "frobnicate"`}},
+		{2, []string{"plan", "-config", config, "-frob"}, []string{"frob"}},
+		{2, []string{"dump-filters"}, []string{"-model"}},
+		{2, []string{"plot"}, []string{"folders"}},
+		{1, []string{"plot", filepath.Join(dir, "none")}, []string{"none"}},
+		{1, []string{"train", "-config", config, "-data", filepath.Join(dir, "none"), "-run", run + "x"}, []string{"none"}},
+		{1, []string{"train", "-config", twelve, "-data", data, "-run", run + "x"}, []string{"10 classes", "12"}},
+		{1, []string{"train", "-config", large, "-data", data, "-run", run + "x"}, []string{"32x32", "3x48x48"}},
+		{1, []string{"train", "-config", config, "-data", data, "-run", run + "x", "-devices", "cpu,cpu,cpu"}, []string{"3 devices", "2 columns"}},
+		{1, []string{"train", "-resume", "-run", run, "-data", otherData}, []string{"another data set", "fingerprint"}},
+		{1, []string{"train", "-resume", "-run", resumed, "-data", data}, []string{"newest.safetensors", "another network"}},
+		{1, []string{"test", "-model", foreign, "-data", data}, []string{"foreign.safetensors"}},
+		{1, []string{"test", "-model", filepath.Join(dir, "none"), "-data", data}, []string{"none"}},
+		{1, []string{"pack", "folder", onlyOne, "-out", filepath.Join(dir, "new set")}, []string{"one class"}},
+		{1, []string{"pack", "shapes", "-out", data}, []string{data}},
+	} {
+		_, errs := alexnet(t, c.status, c.args...)
+		contains(t, errs, c.want...)
+		if len(errs) > 8<<10 {
+			t.Errorf("%v: %d bytes of errors", c.args, len(errs))
+		}
+	}
+	for _, left := range []string{run + "x/checkpoints/newest.safetensors", filepath.Join(dir, "new set"), filepath.Join(dir, "x")} {
+		if _, err := os.Stat(left); err == nil {
+			t.Errorf("%s was left behind", left)
+		}
+	}
+}
+
+// TestDamagedShard flips a bit of a chunk: training names the shard and the chunk
+// and leaves the last checkpoint as it was.
+func TestDamagedShard(t *testing.T) {
+	dir, config, data := files(t)
+	shards, err := fs.Glob(os.DirFS(data), "train-*.rec")
+	if err != nil || len(shards) == 0 {
+		t.Fatalf("no shards: %v", err)
+	}
+	path := filepath.Join(data, shards[0])
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[len(b)/2] ^= 1 // far from the header and the index
+	if err := os.WriteFile(path, b, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	_, errs := alexnet(t, 1, "train", "-config", config, "-data", data, "-run", filepath.Join(dir, "run"))
+	contains(t, errs, shards[0], "chunk")
+}
+
+func TestPlanOfThePaper(t *testing.T) {
+	out, _ := alexnet(t, 0, "plan", "-config", "../../alexnet.net", "-json")
+	var p struct {
+		Parameters, Neurons int64
+		Layers              []struct {
+			Name  string
+			Shape [3]int
+		}
+		Steps []json.RawMessage
+	}
+	if err := json.Unmarshal([]byte(out), &p); err != nil {
+		t.Fatal(err)
+	}
+	if p.Parameters != 60_965_224 || p.Neurons != 659_272 || len(p.Steps) == 0 {
+		t.Errorf("%d parameters, %d neurons, %d steps", p.Parameters, p.Neurons, len(p.Steps))
+	}
+	want := map[string][3]int{
+		"conv1": {96, 55, 55}, "pool1": {96, 27, 27}, "conv2": {256, 27, 27}, "pool2": {256, 13, 13}, "conv3": {384, 13, 13},
+		"conv4": {384, 13, 13}, "conv5": {256, 13, 13}, "pool5": {256, 6, 6}, "fc6": {4096, 1, 1}, "fc7": {4096, 1, 1}, "fc8": {1000, 1, 1},
+	}
+	for _, l := range p.Layers {
+		if shape, ok := want[l.Name]; ok && shape != l.Shape {
+			t.Errorf("%s is %v, want %v", l.Name, l.Shape, shape)
+		}
+		delete(want, l.Name)
+	}
+	if len(want) > 0 {
+		t.Errorf("layers missing: %v", want)
+	}
+	text, _ := alexnet(t, 0, "plan", "-config", "../../alexnet.net", "-devices", "cpu,cpu", "-batch", "2")
+	contains(t, text, "PeerCopy to cpu:1", "60,965,224")
+	dot, _ := alexnet(t, 0, "plan", "-config", "../../alexnet.net", "-dot", "-test")
+	contains(t, dot, "digraph", "Download probabilities")
+}
+
+func TestSmallCommands(t *testing.T) {
+	dir, config, _ := files(t)
+	out, _ := alexnet(t, 0, "check", "-config", config)
+	contains(t, out, "tiny is sound", "10 classes")
+	printed, _ := alexnet(t, 0, "fmt", "-print", "-config", config)
+	if b, _ := os.ReadFile(config); string(b) != tiny {
+		t.Error("fmt -print changed the file")
+	}
+	alexnet(t, 0, "fmt", "-config", config)
+	if b, _ := os.ReadFile(config); string(b) != printed {
+		t.Error("fmt wrote something else than fmt -print printed")
+	}
+	out, _ = alexnet(t, 0, "fmt", "-config", config)
+	if out != "" {
+		t.Errorf("fmt of a canonical file says %q", out)
+	}
+	out, _ = alexnet(t, 0, "devices")
+	contains(t, out, "cpu", "matrix products: ")
+	out, _ = alexnet(t, 0)
+	contains(t, out, "dump-filters")
+	if names, err := os.ReadDir(dir); err != nil || len(names) != 2 {
+		t.Errorf("files left behind: %v %v", names, err)
+	}
+}
+
+func TestCancelledPackLeavesNothing(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	out := filepath.Join(t.TempDir(), "set")
+	var b bytes.Buffer
+	if code := run(ctx, []string{"alexnet", "pack", "shapes", "-out", out}, &b, &b); code != 1 {
+		t.Errorf("exit status %d", code)
+	}
+	contains(t, b.String(), "stopped; nothing is left")
+	if names, _ := os.ReadDir(filepath.Dir(out)); len(names) > 0 {
+		t.Errorf("left: %v", names)
+	}
+}
