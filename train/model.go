@@ -95,11 +95,12 @@ func classNames(set *loader.Set) []string {
 	return names
 }
 
-// fits reports whether a data set can be put through the network.
+// fits reports whether a data set can be put through the network. It may have
+// fewer classes than the network tells apart.
 func fits(net *model.Net, set *loader.Set) error {
 	info := set.Info()
-	if n := len(info.Classes); n != net.Classes() {
-		return fmt.Errorf("the data set %s has %d classes, but the network %s tells %d apart: change its last layer, or give other data (-data)",
+	if n := len(info.Classes); n > net.Classes() {
+		return fmt.Errorf("the data set %s has %d classes, but the network %s tells only %d apart: change its last layer, or give other data (-data)",
 			info.Name, n, net.Name, net.Classes())
 	}
 	if info.Height < net.Input.H || info.Width < net.Input.W {

@@ -121,6 +121,9 @@ func (r *run) check() error {
 	if r.steps > math.MaxUint32 {
 		return fmt.Errorf("%d passes of %d images at batch %d are more than %d steps", r.Net.Train.Passes, r.images, batch, uint32(math.MaxUint32))
 	}
+	if n := len(r.Set.Info().Classes); n < r.Net.Classes() {
+		r.Message("the data set %s has %d classes: the other outputs of %s, which has %d, will learn to stay silent", r.Set.Info().Name, n, r.Net.Name, r.Net.Classes())
+	}
 	if d := r.Net.Train.Divide; images(r.Set, "test") == 0 && d.By != 0 && len(d.At) == 0 {
 		r.Message("the data set %s has no test images: the rate, which is divided when the test error stops falling, stays as it is", r.Set.Info().Name)
 	}

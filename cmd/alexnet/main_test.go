@@ -309,7 +309,10 @@ func TestBadInput(t *testing.T) {
 	garbage := write("garbage.net", strings.Repeat("\x00\xff)(", 10<<20/4))
 	huge := write("huge.net", "net huge\ninput 3x24x24\nconv1 conv 1000000000 1000x1000 pad 999\nfc2 full 1000000000\nsoftmax\n")
 	other := write("other.net", strings.Replace(tiny, "fc2 full 16", "fc2 full 18", 1))
+	eight := write("eight.net", strings.Replace(tiny, "fc3 full 10", "fc3 full 8", 1))
 	twelve := write("twelve.net", strings.Replace(tiny, "fc3 full 10", "fc3 full 12", 1))
+	_, warned := alexnet(t, 0, "train", "-config", twelve, "-data", data, "-run", run+"12", "-steps", "1")
+	contains(t, warned, "has 10 classes", "12")
 	large := write("large.net", strings.Replace(tiny, "3x24x24", "3x48x48", 1))
 	foreign := write("foreign.safetensors", "this is no checkpoint, but it is long enough to be one")
 
@@ -356,7 +359,7 @@ func TestBadInput(t *testing.T) {
 		{2, []string{"plot"}, []string{"folders"}},
 		{1, []string{"plot", filepath.Join(dir, "none")}, []string{"none"}},
 		{1, []string{"train", "-config", config, "-data", filepath.Join(dir, "none"), "-run", run + "x"}, []string{"none"}},
-		{1, []string{"train", "-config", twelve, "-data", data, "-run", run + "x"}, []string{"10 classes", "12"}},
+		{1, []string{"train", "-config", eight, "-data", data, "-run", run + "x"}, []string{"10 classes", "8"}},
 		{1, []string{"train", "-config", large, "-data", data, "-run", run + "x"}, []string{"32x32", "3x48x48"}},
 		{1, []string{"train", "-config", config, "-data", data, "-run", run + "x", "-devices", "cpu,cpu,cpu"}, []string{"3 devices", "2 columns"}},
 		{1, []string{"train", "-resume", "-run", run, "-data", otherData}, []string{"another data set", "fingerprint"}},
