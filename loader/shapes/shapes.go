@@ -72,7 +72,7 @@ var textures = [Classes]struct {
 	{color: blueYellow, spots: true},
 }
 
-const clutter = 3 // patches beside the one that is the class
+const clutter = 2 // patches beside the one that is the class
 
 // Draw writes image index of a split (0 training, 1 test) into dst, which must
 // hold Size*Size*3 bytes: RGB, row after row. It returns the label, index
