@@ -76,7 +76,7 @@ func TestDrawStaysInsideDst(t *testing.T) {
 			t.Error("Draw took a dst one byte too short")
 		}
 	}()
-	Draw(make([]byte, pixels-1), 1, 0, 0)
+	Draw(buf[:pixels-1], 1, 0, 0) // the capacity would do
 }
 
 func TestEveryClassIsEquallyFrequent(t *testing.T) {
