@@ -1,0 +1,54 @@
+package plan_test
+
+import (
+	"math"
+	"testing"
+
+	"alexnet/dnn"
+	"alexnet/dnn/cpu"
+	"alexnet/internal/raw"
+	"alexnet/plan"
+)
+
+// TestStepsDoNotAllocate: after the first step, training takes no memory from
+// Go's heap, on one device and on two.
+func TestStepsDoNotAllocate(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector makes pools forget what they hold")
+	}
+	net := plan.SmallNet(t, 2)
+	for _, names := range [][]string{{"cpu"}, {"cpu:0", "cpu:1"}} {
+		p, err := plan.Compile(net, names, plan.Options{Batch: smallBatch})
+		check(t, err)
+		var devices []dnn.Device
+		for _, name := range names {
+			d, err := cpu.New(name)
+			check(t, err)
+			defer func() { check(t, d.Close()) }()
+			devices = append(devices, d)
+		}
+		r, err := plan.NewRunner(devices, p)
+		check(t, err)
+		defer func() { check(t, r.Close()) }()
+		for device, d := range p.Devices { // fresh memory may hold anything, and labels are checked
+			for i := range d.Tensors[1:] {
+				check(t, r.Write(t.Context(), p, device, dnn.Tensor(i+1), make([]byte, d.Tensors[i+1].Bytes)))
+			}
+		}
+		host := plan.Host{
+			plan.Pixels: make([]byte, smallBatch*net.Input.Size()), plan.Views: raw.Bytes(make([]float32, smallBatch*dnn.ViewFloats)),
+			plan.Labels: raw.Bytes(make([]int32, smallBatch)), plan.Control: raw.Bytes([]uint32{0, math.Float32bits(smallRate)}),
+			plan.Stats: raw.Bytes(make([]float32, dnn.StatFloats)),
+		}
+		ctx := t.Context()
+		got := testing.AllocsPerRun(20, func() {
+			check(t, r.Launch(ctx, p, 0, p.Forward, &host))
+			check(t, r.Synchronize(ctx))
+			check(t, r.Launch(ctx, p, p.Forward, len(p.Steps), &host))
+			check(t, r.Synchronize(ctx))
+		})
+		if got != 0 {
+			t.Errorf("%d devices: %g allocations a step", len(names), got)
+		}
+	}
+}
