@@ -68,7 +68,6 @@ type run struct {
 	tensors []checkpoint.Tensor
 	tested  metrics.Metric // the last test
 	sched   schedule
-	best    bool // whether the last test was the best
 
 	runner *plan.Runner
 	train  *plan.Program
@@ -189,6 +188,9 @@ func (r *run) begin() {
 // stopped before its first starts anew.
 func (r *run) restore() error {
 	path := r.path(Newest)
+	if err := sweep(filepath.Dir(path)); err != nil {
+		return err
+	}
 	c, err := checkpoint.Read(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		r.begin()
@@ -209,6 +211,15 @@ func (r *run) restore() error {
 	r.step, r.tensors = c.Step, c.Tensors
 	r.tested.Loss, r.tested.Top1Error = c.Loss, c.State.Top1Error
 	return nil
+}
+
+// sweep removes what a killed run left of a checkpoint that it was writing.
+func sweep(dir string) error {
+	left, err := filepath.Glob(filepath.Join(dir, ".*.safetensors*"))
+	for _, name := range left {
+		err = errors.Join(err, os.Remove(name))
+	}
+	return err
 }
 
 // loop is the training. A step's images start at step*batch of the endless
@@ -316,7 +327,7 @@ func (r *run) endPass(ctx context.Context, passes int) error {
 	if err := r.writeLine(); err != nil {
 		return err
 	}
-	r.best = false
+	best := false
 	if images(r.Set, "test") > 0 {
 		started := time.Now()
 		result, err := r.evaluate(ctx)
@@ -326,26 +337,22 @@ func (r *run) endPass(ctx context.Context, passes int) error {
 		r.tested = metrics.Metric{Kind: metrics.Test, Step: r.step, Epoch: r.epoch(),
 			Loss: result.Loss, Top1Error: result.Top1Error, Top5Error: result.Top5Error,
 			Rate: r.sched.rate(r.Net.Train, int64(passes)-1), ImagesPerSecond: float64(result.Images) / time.Since(started).Seconds()}
-		r.best = r.sched.tested(r.Net.Train, result.Top1Error)
+		best = r.sched.tested(r.Net.Train, result.Top1Error)
 		r.Log(r.tested)
 		if err := r.record.Write(r.tested); err != nil {
 			return err
 		}
 	}
 	r.sched.Tested = passes
-	if err := r.save(); err != nil {
-		return err
+	var names []string
+	if best {
+		names = append(names, Best)
+	}
+	if r.KeepEvery > 0 && passes%r.KeepEvery == 0 {
+		names = append(names, fmt.Sprintf("checkpoints/pass-%04d.safetensors", passes))
 	}
 	r.line.started = time.Now()
-	if r.KeepEvery > 0 && passes%r.KeepEvery == 0 {
-		if err := r.keep(fmt.Sprintf("checkpoints/pass-%04d.safetensors", passes)); err != nil {
-			return err
-		}
-	}
-	if r.best {
-		return r.keep(Best)
-	}
-	return nil
+	return r.save(names...)
 }
 
 // evaluate tests with the centre patch of each image.
@@ -364,8 +371,9 @@ func (r *run) evaluate(ctx context.Context) (Result, error) {
 	return t.result(views), errors.Join(err, batches.Close())
 }
 
-// save writes the newest checkpoint.
-func (r *run) save() error {
+// save writes a checkpoint under the given names and then as the newest, so that
+// a run which is killed in between does the same again when it is resumed.
+func (r *run) save(names ...string) error {
 	ctx := context.Background()
 	if err := r.runner.Synchronize(ctx); err != nil {
 		return err
@@ -376,26 +384,33 @@ func (r *run) save() error {
 	if err := r.record.Sync(); err != nil {
 		return err
 	}
-	return checkpoint.Write(r.path(Newest), &checkpoint.Checkpoint{
+	names = append(names, Newest)
+	err := checkpoint.Write(r.path(names[0]), &checkpoint.Checkpoint{
 		Tensors: r.tensors,
 		State: checkpoint.State{
 			Net: r.Text, Step: r.step, Seed: r.Net.Train.Seed, Batch: r.Net.Train.Batch,
 			Schedule: r.sched.marshal(), Dataset: r.Set.Info().Fingerprint, Classes: classNames(r.Set),
 			Loss: r.tested.Loss, Top1Error: r.tested.Top1Error,
 		}})
+	for _, name := range names[1:] {
+		if err == nil {
+			err = link(r.path(names[0]), r.path(name))
+		}
+	}
+	return err
 }
 
-// keep gives the newest checkpoint another name as well, under which it stays
-// when a newer one comes.
-func (r *run) keep(name string) error {
-	temporary := r.path(name + ".new")
+// link gives a file another name as well, in the place of what had that name.
+// Under it the file stays when the first name is given to a newer one.
+func link(path, name string) error {
+	temporary := name + ".new"
 	if err := os.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := os.Link(r.path(Newest), temporary); err != nil {
+	if err := os.Link(path, temporary); err != nil {
 		return err
 	}
-	return os.Rename(temporary, r.path(name))
+	return os.Rename(temporary, name)
 }
 
 // interrupted saves the run if err is that of a cancelled context.

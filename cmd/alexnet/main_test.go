@@ -189,7 +189,14 @@ func TestKilledAndResumed(t *testing.T) {
 	if deaths == 0 {
 		t.Fatal("the run could not be killed before it ended")
 	}
+	torn := filepath.Join(killed, "checkpoints", ".newest.safetensors123") // what a kill in the middle of writing leaves
+	if err := os.WriteFile(torn, []byte("half"), 0o666); err != nil {
+		t.Fatal(err)
+	}
 	alexnet(t, 0, "train", "-resume", "-run", killed, "-data", data, "-save", save)
+	if _, err := os.Stat(torn); err == nil {
+		t.Error("half a checkpoint was left")
+	}
 	sameFile(t, alone, killed, "checkpoints/newest.safetensors")
 	sameFile(t, alone, killed, "checkpoints/best.safetensors")
 
