@@ -65,6 +65,7 @@ type run struct {
 	images  int64 // in the training split
 	steps   int64 // to do in all
 	step    int64 // done
+	saved   int64 // step of the newest checkpoint; -1 before the first
 	tensors []checkpoint.Tensor
 	tested  metrics.Metric // the last test
 	sched   schedule
@@ -87,7 +88,7 @@ type interval struct {
 // Run trains until the passes are done, the context is cancelled (it saves a
 // checkpoint first and returns the context's error), or something fails.
 func Run(ctx context.Context, c Config) (err error) {
-	r := &run{Config: c, sched: newSchedule()}
+	r := &run{Config: c, sched: newSchedule(), saved: -1}
 	r.tested.Loss, r.tested.Top1Error = math.NaN(), math.NaN()
 	if err := r.check(); err != nil {
 		return err
@@ -271,6 +272,9 @@ func (r *run) loop(ctx context.Context) (err error) {
 			}
 		}
 	}
+	if r.saved == r.step {
+		return nil
+	}
 	return r.save()
 }
 
@@ -396,6 +400,9 @@ func (r *run) save(names ...string) error {
 		if err == nil {
 			err = link(r.path(names[0]), r.path(name))
 		}
+	}
+	if err == nil {
+		r.saved = r.step
 	}
 	return err
 }

@@ -18,6 +18,7 @@ var filtersCommand = &cli.Command{
 		&cli.StringFlag{Name: "model", Usage: "the `CHECKPOINT`"},
 		&cli.StringFlag{Name: "layer", Usage: "the layer's `NAME` (default: the first convolution)"},
 		&cli.IntFlag{Name: "scale", Usage: "`PIXELS` a weight (default: what suits)"},
+		&cli.BoolFlag{Name: "each", Usage: "give each kernel the full scale for itself, so that weak ones show too"},
 		&cli.StringFlag{Name: "out", Value: "filters.png", Usage: "the picture's `FILE`"},
 	},
 	Action: func(c *cli.Context) error {
@@ -32,7 +33,7 @@ var filtersCommand = &cli.Command{
 		if err != nil {
 			return err
 		}
-		if err := drawFilters(c.String("out"), ck, c.String("layer"), report.FilterOptions{Scale: c.Int("scale")}); err != nil {
+		if err := drawFilters(c.String("out"), ck, c.String("layer"), report.FilterOptions{Scale: c.Int("scale"), EachKernel: c.Bool("each")}); err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}
 		fmt.Fprintln(c.App.Writer, c.String("out"))

@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"image"
 	"image/png"
 	"io/fs"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"syscall"
 	"testing"
@@ -140,13 +142,10 @@ func TestTrainTestAndLook(t *testing.T) {
 
 	picture := filepath.Join(dir, "kernels.png")
 	alexnet(t, 0, "dump-filters", "-model", best, "-scale", "5", "-layer", "conv1", "-out", picture)
-	f, err := os.Open(picture)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if _, err := png.Decode(f); err != nil {
-		t.Error(err)
+	each := filepath.Join(dir, "each.png")
+	alexnet(t, 0, "dump-filters", "-model", best, "-scale", "5", "-each", "-out", each)
+	if a, b := readPNG(t, picture), readPNG(t, each); a.Bounds().Dy() != b.Bounds().Dy() || reflect.DeepEqual(a, b) {
+		t.Error("a scale for each kernel makes no difference, or another size")
 	}
 	_, errs := alexnet(t, 2, "dump-filters", "-model", best, "-layer", "fc2", "-out", picture)
 	contains(t, errs, `no convolution "fc2"`, "conv1")
@@ -154,6 +153,20 @@ func TestTrainTestAndLook(t *testing.T) {
 
 	_, errs = alexnet(t, 1, "train", "-config", config, "-data", data, "-run", run)
 	contains(t, errs, "holds a run already", "-resume")
+}
+
+func readPNG(t *testing.T, path string) image.Image {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	picture, err := png.Decode(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return picture
 }
 
 // TestKilledAndResumed is a run that is killed, by a signal it cannot catch, at
