@@ -95,9 +95,9 @@ func classNames(set *loader.Set) []string {
 	return names
 }
 
-// fits reports whether a data set can be put through the network. It may have
-// fewer classes than the network tells apart.
-func fits(net *model.Net, set *loader.Set) error {
+// Fits reports, as an error, what keeps a data set from being put through a
+// network. It may have fewer classes than the network tells apart.
+func Fits(net *model.Net, set *loader.Set) error {
 	info := set.Info()
 	if n := len(info.Classes); n > net.Classes() {
 		return fmt.Errorf("the data set %s has %d classes, but the network %s tells only %d apart: change its last layer, or give other data (-data)",
@@ -114,7 +114,7 @@ func fits(net *model.Net, set *loader.Set) error {
 // image of the set's test split, averaged over views patches (1 or 10). The
 // probabilities are each's only until it returns.
 func (m *Model) Predict(ctx context.Context, set *loader.Set, views int, each func(image int64, label int32, probabilities []float64)) error {
-	if err := fits(m.Net, set); err != nil {
+	if err := Fits(m.Net, set); err != nil {
 		return err
 	}
 	if h, w, _ := m.stored(); h != set.Info().Height || w != set.Info().Width {

@@ -106,7 +106,7 @@ func Run(ctx context.Context, c Config) (err error) {
 
 // check finds what can be known to be wrong before anything is made.
 func (r *run) check() error {
-	if err := fits(r.Net, r.Set); err != nil {
+	if err := Fits(r.Net, r.Set); err != nil {
 		return err
 	}
 	r.images = images(r.Set, "train")

@@ -380,6 +380,8 @@ func TestBadInput(t *testing.T) {
 		{1, []string{"plot", filepath.Join(dir, "none")}, []string{"none"}},
 		{1, []string{"train", "-config", config, "-data", filepath.Join(dir, "none"), "-run", run + "x"}, []string{"none"}},
 		{1, []string{"train", "-config", eight, "-data", data, "-run", run + "x"}, []string{"10 classes", "8"}},
+		{1, []string{"check", "-config", eight, "-data", data}, []string{"10 classes", "8"}},
+		{1, []string{"check", "-config", config, "-data", dir}, []string{"dataset.json"}},
 		{1, []string{"train", "-config", large, "-data", data, "-run", run + "x"}, []string{"32x32", "3x48x48"}},
 		{1, []string{"train", "-config", config, "-data", data, "-run", run + "x", "-devices", "cpu,cpu,cpu"}, []string{"3 devices", "2 columns"}},
 		{1, []string{"train", "-resume", "-run", run, "-data", otherData}, []string{"another data set", "fingerprint"}},
@@ -459,9 +461,9 @@ func TestPlanOfThePaper(t *testing.T) {
 }
 
 func TestSmallCommands(t *testing.T) {
-	dir, config, _ := files(t)
-	out, _ := alexnet(t, 0, "check", "-config", config)
-	contains(t, out, "tiny is sound", "10 classes")
+	dir, config, data := files(t)
+	out, _ := alexnet(t, 0, "check", "-config", config, "-data", data)
+	contains(t, out, "tiny is sound", "10 classes", "training at batch 16 takes")
 	printed, _ := alexnet(t, 0, "fmt", "-print", "-config", config)
 	if b, _ := os.ReadFile(config); string(b) != tiny {
 		t.Error("fmt -print changed the file")
