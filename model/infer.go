@@ -40,7 +40,12 @@ const (
 func (n *Net) Infer() []Problem {
 	c := checker{net: n, known: make([]bool, len(n.Layers))}
 	c.head()
-	for i := range n.Layers {
+	names := map[string]bool{}
+	for i, l := range n.Layers {
+		if names[l.Name] {
+			c.add(i, "name", "another layer is called %q already", l.Name)
+		}
+		names[l.Name] = true
 		c.layer(i)
 	}
 	c.ending()

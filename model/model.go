@@ -67,7 +67,7 @@ type Window struct {
 	Ceil   bool // round the output size up: the last window may hang over the right and bottom edge
 }
 
-// Steps returns how many places the window takes along an axis of the given
+// steps returns how many places the window takes along an axis of the given
 // length, or 0 if there is none.
 func (w Window) steps(length, window int) int {
 	room := length + 2*w.Pad - window

@@ -16,24 +16,32 @@ type Options struct {
 	KeepAll      bool // no memory is shared, so that every layer's output can be looked at afterwards
 }
 
+// Error says why a network cannot be planned as it was asked for.
+type Error string
+
+func (e Error) Error() string { return string(e) }
+
+func errorf(format string, args ...any) error { return Error(fmt.Sprintf(format, args...)) }
+
 // Compile plans a step of net, whose shapes have been inferred without a
-// problem, on the named devices: one, or one for each column.
+// problem, on the named devices: one, or one for each column. Its errors are of type
+// [Error].
 func Compile(net *model.Net, devices []string, o Options) (*Program, error) {
 	if len(devices) != 1 && len(devices) != net.Columns {
-		return nil, fmt.Errorf("cannot place %s on %d devices: it has %d columns, so give 1 device or one for each column",
+		return nil, errorf("cannot place %s on %d devices: it has %d columns, so give 1 device or one for each column",
 			net.Name, len(devices), net.Columns)
 	}
 	if o.Batch < 1 || o.Batch > model.MaxBatch {
-		return nil, fmt.Errorf("batch %d, want 1 to %d", o.Batch, model.MaxBatch)
+		return nil, errorf("batch %d, want 1 to %d", o.Batch, model.MaxBatch)
 	}
 	if net.Input.C != 3 {
-		return nil, fmt.Errorf("the input of %s is %v, but images are RGB: it needs 3 channels", net.Name, net.Input)
+		return nil, errorf("the input of %s is %v, but images are RGB: it needs 3 channels", net.Name, net.Input)
 	}
 	if o.MeanH == 0 && o.MeanW == 0 {
 		o.MeanH, o.MeanW = net.Input.H, net.Input.W
 	}
 	if o.MeanH < net.Input.H || o.MeanW < net.Input.W {
-		return nil, fmt.Errorf("images of %dx%d are smaller than the input of %s, %v: pack them larger or make the input smaller",
+		return nil, errorf("images of %dx%d are smaller than the input of %s, %v: pack them larger or make the input smaller",
 			o.MeanH, o.MeanW, net.Name, net.Input)
 	}
 	b := newBuilder(net, devices, o)

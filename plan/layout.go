@@ -2,7 +2,6 @@ package plan
 
 import (
 	"cmp"
-	"fmt"
 	"math"
 	"slices"
 )
@@ -33,7 +32,7 @@ func (p *Program) layout(keepAll bool) error {
 			}
 			size := padded(t.Bytes)
 			if d.State > math.MaxInt64-size || d.Unshared > math.MaxInt64-size {
-				return fmt.Errorf("the tensors of %s on %s are more than %d bytes", p.Net.Name, d.Name, int64(math.MaxInt64))
+				return errorf("the tensors of %s on %s are more than %d bytes", p.Net.Name, d.Name, int64(math.MaxInt64))
 			}
 			if t.Segment == State {
 				t.Offset = d.State

@@ -39,18 +39,20 @@ type Host [Slots][]byte
 
 // NewRunner takes memory and prepares the programs, which must be of the same
 // network on devices in the same order as devs. The devices remain the caller's.
-func NewRunner(devs []dnn.Device, programs ...*Program) (r *Runner, err error) {
-	r = &Runner{devices: devs, programs: map[*Program]*prepared{}}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, r.Close())
-		}
-	}()
-	for i, dev := range devs {
+func NewRunner(devs []dnn.Device, programs ...*Program) (*Runner, error) {
+	r := &Runner{devices: devs, programs: map[*Program]*prepared{}}
+	if err := r.open(programs); err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	return r, nil
+}
+
+func (r *Runner) open(programs []*Program) error {
+	for i, dev := range r.devices {
 		var state, work int64
 		for _, p := range programs {
-			if len(p.Devices) != len(devs) {
-				return nil, fmt.Errorf("a program for %d devices cannot run on %d", len(p.Devices), len(devs))
+			if len(p.Devices) != len(r.devices) {
+				return fmt.Errorf("a program for %d devices cannot run on %d", len(p.Devices), len(r.devices))
 			}
 			state, work = max(state, p.Devices[i].State), max(work, p.Devices[i].Work)
 		}
@@ -61,27 +63,27 @@ func NewRunner(devs []dnn.Device, programs ...*Program) (r *Runner, err error) {
 		}{{state, "weights", &r.state}, {work, "activations and gradients", &r.work}} {
 			buffer, err := dev.NewBuffer(block.bytes)
 			if err != nil {
-				return nil, fmt.Errorf("device %s: memory for %s: %w", dev.Name(), block.what, err)
+				return fmt.Errorf("device %s: memory for %s: %w", dev.Name(), block.what, err)
 			}
 			r.owned = append(r.owned, buffer)
 			*block.list = append(*block.list, buffer)
 		}
-		var own []dnn.Stream
+		r.streams = append(r.streams, nil)
 		for range streams {
 			s, err := dev.NewStream()
 			if err != nil {
-				return nil, fmt.Errorf("device %s: a stream: %w", dev.Name(), err)
+				return fmt.Errorf("device %s: a stream: %w", dev.Name(), err)
 			}
-			own = append(own, s)
-			r.streams = append(r.streams[:i], own)
+			r.streams[i] = append(r.streams[i], s)
 		}
 	}
 	for _, p := range programs {
+		var err error
 		if r.programs[p], err = r.prepare(p); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return r, nil
+	return nil
 }
 
 // Buffer returns the memory of a tensor on a device.

@@ -41,7 +41,7 @@ var checkCommand = &cli.Command{
 		}
 		p, err := plan.Compile(net, names, o)
 		if err != nil {
-			return usageError{err}
+			return err
 		}
 		parameters, neurons, _ := net.Totals()
 		fmt.Fprintf(c.App.Writer, "%s is sound: %d layers, %s parameters, %s neurons, %d classes\n",

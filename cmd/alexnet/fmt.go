@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"alexnet/dsl"
 
@@ -38,7 +39,11 @@ var fmtCommand = &cli.Command{
 		if bytes.Equal(src, out) {
 			return nil
 		}
-		if err := renameio.WriteFile(path, out, 0o666); err != nil {
+		file, err := filepath.EvalSymlinks(path) // what a link points to is rewritten, the link stays
+		if err != nil {
+			return err
+		}
+		if err := renameio.WriteFile(file, out, 0o666); err != nil {
 			return err
 		}
 		fmt.Fprintln(c.App.Writer, path)

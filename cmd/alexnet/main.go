@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"alexnet/dsl"
+	"alexnet/plan"
 
 	"github.com/urfave/cli/v2"
 )
@@ -45,7 +46,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	fmt.Fprintf(stderr, "alexnet: %v\n", err)
 	var usage usageError
 	var syntax dsl.Errors
-	if errors.As(err, &usage) || errors.As(err, &syntax) {
+	var planning plan.Error
+	if errors.As(err, &usage) || errors.As(err, &syntax) || errors.As(err, &planning) {
 		return exitUsage
 	}
 	return exitFailed
@@ -62,9 +64,11 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 			trainCommand, testCommand, filtersCommand, plotCommand, packCommand,
 			planCommand, checkCommand, fmtCommand, devicesCommand,
 		},
-		HideVersion:    true,
-		OnUsageError:   onUsageError,
-		ExitErrHandler: func(*cli.Context, error) {}, // run prints and returns the status
+		HideVersion: true,
+		// A comma may stand in a value: divide=10 at 8, 10.
+		DisableSliceFlagSeparator: true,
+		OnUsageError:              onUsageError,
+		ExitErrHandler:            func(*cli.Context, error) {}, // run prints and returns the status
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {
 				return usagef("there is no command %q; see alexnet help", c.Args().First())
@@ -73,10 +77,21 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		},
 	}
 	for _, c := range app.Commands {
-		c.OnUsageError = onUsageError
-		for _, sub := range c.Subcommands {
-			sub.OnUsageError = onUsageError
+		for _, c := range append(c.Subcommands, c) {
+			c.OnUsageError = onUsageError
+			if c.ArgsUsage == "" && len(c.Subcommands) == 0 {
+				c.Before = noArguments
+			}
 		}
 	}
 	return app
+}
+
+// noArguments refuses what stands beside the flags of a command that takes
+// nothing else.
+func noArguments(c *cli.Context) error {
+	if c.Args().Present() {
+		return usagef("what is %q? alexnet %s takes flags alone; see alexnet %s -help", c.Args().First(), c.Command.Name, c.Command.Name)
+	}
+	return nil
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"os"
 
 	"alexnet/dsl"
@@ -34,7 +33,7 @@ func readNet(c *cli.Context, more ...string) (*model.Net, []byte, error) {
 	for _, s := range append(c.StringSlice("set"), more...) {
 		setting, err := dsl.ParseSetting(s)
 		if err != nil {
-			return nil, nil, usageError{fmt.Errorf("-set %s: %w", s, err)}
+			return nil, nil, usageError{err}
 		}
 		settings = append(settings, setting)
 	}

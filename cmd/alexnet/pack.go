@@ -49,9 +49,6 @@ var packCommand = &cli.Command{
 				&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "other seeds draw other pictures (`N`)"},
 			),
 			Action: func(c *cli.Context) error {
-				if c.Args().Present() {
-					return usagef("pack shapes takes no source: it draws its pictures itself")
-				}
 				shapes := func(ctx context.Context, o pack.Options) (*record.Dataset, error) {
 					return pack.Shapes(ctx, o, c.Uint64("seed"), c.Int("train"), c.Int("test"))
 				}

@@ -32,16 +32,16 @@ var testCommand = &cli.Command{
 		if c.IsSet("batch") && c.Int("batch") < 1 {
 			return usagef("-batch %d: want at least 1", c.Int("batch"))
 		}
-		set, err := openData(c.Context, c)
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, set.Close()) }()
 		devices, closeDevices, err := openDevices(c)
 		if err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, closeDevices()) }()
+		set, err := openData(c.Context, c)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, set.Close()) }()
 		testing := newProgress(c.App.ErrWriter, "testing", "images")
 		result, err := train.Test(c.Context, strings.Split(c.String("model"), ","), devices, set, c.Int("batch"), views, testing.update)
 		testing.end()

@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
+	"unicode"
 
 	"alexnet/checkpoint"
 	"alexnet/dsl"
@@ -54,16 +57,16 @@ func trainAction(c *cli.Context) (err error) {
 		return err
 	}
 	w := c.App.ErrWriter
-	set, err := openData(ctx, c)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, set.Close()) }()
 	devices, closeDevices, err := openDevices(c)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, closeDevices()) }()
+	set, err := openData(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, set.Close()) }()
 
 	training, testing := newProgress(w, "training", "steps"), newProgress(w, "testing", "images")
 	config := train.Config{
@@ -87,21 +90,31 @@ func trainAction(c *cli.Context) (err error) {
 	training.end()
 	testing.end()
 	if errors.Is(err, context.Canceled) {
-		return fmt.Errorf("stopped; the run is saved. Go on with: alexnet train -resume -run %s%s", dir, again(c))
+		return fmt.Errorf("stopped; the run is saved. Go on with: alexnet train -resume -run %s%s", quoted(dir), again(c))
 	}
 	if err != nil {
 		return err
 	}
-	return drawRun(c, dir)
+	return drawRun(c, dir, net)
 }
 
 // again returns what else a resumed run must be told.
 func again(c *cli.Context) string {
 	var s string
-	for _, name := range []string{"data", "devices"} {
+	for _, name := range []string{"data", "devices", "steps", "save", "keep"} {
 		if c.IsSet(name) {
-			s += fmt.Sprintf(" -%s %s", name, c.String(name))
+			s += fmt.Sprintf(" -%s %s", name, quoted(fmt.Sprint(c.Value(name))))
 		}
+	}
+	return s
+}
+
+// quoted returns s as a shell reads it.
+func quoted(s string) string {
+	if strings.ContainsFunc(s, func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("-_./,:+", r)
+	}) {
+		return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 	}
 	return s
 }
@@ -190,23 +203,29 @@ func drawnData(ctx context.Context, c *cli.Context) (string, error) {
 	return dir, err
 }
 
-// drawRun draws a run's first layer and its curves, and says where they are.
-func drawRun(c *cli.Context, dir string) error {
-	filters, curves := filepath.Join(dir, "filters.png"), filepath.Join(dir, "curves.png")
-	ck, err := checkpoint.Read(filepath.Join(dir, filepath.FromSlash(train.Newest)))
-	if err != nil {
-		return err
-	}
-	if err := drawFilters(filters, ck, "", report.FilterOptions{}); err != nil {
-		return err
-	}
+// drawRun draws a run's curves and, if it has a convolution, its first layer, and
+// says where they are.
+func drawRun(c *cli.Context, dir string, net *model.Net) error {
 	m, err := metrics.Read(filepath.Join(dir, train.MetricsFile))
 	if err != nil {
 		return err
 	}
+	curves := filepath.Join(dir, "curves.png")
 	if err := report.Curves(curves, []report.Run{{Name: filepath.Base(dir), Metrics: m}}); err != nil {
 		return err
 	}
-	fmt.Fprintf(c.App.Writer, "first layer: %s\ncurves:      %s\n", filters, curves)
+	fmt.Fprintf(c.App.Writer, "curves:      %s\n", curves)
+	if !slices.ContainsFunc(net.Layers, func(l *model.Layer) bool { return l.Spec.Kind() == "conv" }) {
+		return nil
+	}
+	ck, err := checkpoint.Read(filepath.Join(dir, filepath.FromSlash(train.Newest)))
+	if err != nil {
+		return err
+	}
+	filters := filepath.Join(dir, "filters.png")
+	if err := drawFilters(filters, ck, "", report.FilterOptions{}); err != nil {
+		return err
+	}
+	fmt.Fprintf(c.App.Writer, "first layer: %s\n", filters)
 	return nil
 }

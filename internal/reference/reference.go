@@ -1,6 +1,6 @@
 // Package reference is every operation of package dnn once more, as slowly and
 // plainly as its formula, in float64: what devices are held against in tests.
-// Nothing is shared with their code.
+// Nothing is shared with their code but the generator of random numbers.
 package reference
 
 import (
