@@ -20,6 +20,7 @@ func testNet(t testing.TB, columns int) *model.Net {
 	t.Helper()
 	p := model.DefaultParams()
 	p.Deviation = 0.3 // what one layer does is seen in the next
+	p.Rate, p.BiasRate, p.Decay, p.BiasDecay = 0.5, 2, 3, 0.25
 	conv := func(kernels, size, pad int) model.Conv {
 		return model.Conv{Kernels: kernels, Groups: 1, Params: p, Window: model.Window{H: size, W: size, Stride: 1, Pad: pad}}
 	}
@@ -277,6 +278,33 @@ func TestFrozenLayersCostNothing(t *testing.T) {
 				t.Errorf("a gradient nobody needs: %s", p.StepName(i))
 			}
 		}
+	}
+}
+
+// TestUpdates: every parameter learns with the factors that its layer has, over
+// the numbers of the train block.
+func TestUpdates(t *testing.T) {
+	net := testNet(t, 2)
+	net.Train.Momentum, net.Train.Decay = 0.75, 0.5
+	p := compile(t, net, 1, Options{})
+	updates := 0
+	for i := range p.Steps {
+		launch, _ := p.Steps[i].Action.(Launch)
+		u, ok := launch.Op.(dnn.Update)
+		if !ok {
+			continue
+		}
+		updates++
+		rate, decay := float32(0.5), float32(0.5*3)
+		if strings.HasSuffix(p.Devices[0].Tensors[u.W].Name, ".bias") {
+			rate, decay = 2, 0.5*0.25
+		}
+		if u.Rate != rate || u.Decay != decay || u.Momentum != 0.75 {
+			t.Errorf("%s: %+v", p.Devices[0].Tensors[u.W].Name, u)
+		}
+	}
+	if updates != 12 {
+		t.Errorf("%d updates, want 12", updates)
 	}
 }
 

@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"math"
@@ -19,6 +20,18 @@ type Result struct {
 	Top1Error float64 `json:"top1_error"`
 	Top5Error float64 `json:"top5_error"`
 	Loss      float64 `json:"loss"` // cross-entropy in nats, mean over images
+}
+
+// MarshalJSON writes a loss that is no number, which JSON does not have, as null.
+func (r Result) MarshalJSON() ([]byte, error) {
+	type plain Result
+	if !math.IsNaN(r.Loss) && !math.IsInf(r.Loss, 0) {
+		return json.Marshal(plain(r))
+	}
+	return json.Marshal(struct {
+		plain
+		Loss *float64 `json:"loss"`
+	}{plain: plain(r)})
 }
 
 // tally counts errors image by image.

@@ -117,6 +117,12 @@ func (m *Model) Predict(ctx context.Context, set *loader.Set, views int, each fu
 	if err := Fits(m.Net, set); err != nil {
 		return err
 	}
+	for i, name := range classNames(set) {
+		if i >= len(m.Checkpoint.Classes) || m.Checkpoint.Classes[i] != name {
+			return fmt.Errorf("%s was trained on other classes than the data set %s has: class %d is %q there and %q here",
+				m.path, set.Info().Name, i, at(m.Checkpoint.Classes, i), name)
+		}
+	}
 	if h, w, _ := m.stored(); h != set.Info().Height || w != set.Info().Width {
 		return fmt.Errorf("%s was trained on images of %dx%d, but those of the data set %s are %dx%d: pack them in that size",
 			m.path, h, w, set.Info().Name, set.Info().Height, set.Info().Width)
@@ -126,6 +132,14 @@ func (m *Model) Predict(ctx context.Context, set *loader.Set, views int, each fu
 		return err
 	}
 	return errors.Join(predict(ctx, m.runner, m.program, m.host, batches, views, each), batches.Close())
+}
+
+// at returns list[i], or nothing past its end.
+func at(list []string, i int) string {
+	if i < len(list) {
+		return list[i]
+	}
+	return ""
 }
 
 func testOptions(net *model.Net, rows, views int) loader.Options {

@@ -5,7 +5,6 @@
 //	config.net                    the network it was started with
 //	metrics.jsonl                 what it did, line by line (package metrics)
 //	checkpoints/newest.safetensors, best.safetensors, pass-0010.safetensors
-//	filters.png, curves.png       drawn at the end
 //
 // Everything that a step does depends on the seed, the step and the checkpoint
 // it started from alone. So a run that is stopped, however rudely, and resumed
@@ -20,6 +19,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"alexnet/checkpoint"
@@ -57,6 +57,9 @@ const (
 	MetricsFile = "metrics.jsonl"
 	Newest      = "checkpoints/newest.safetensors"
 	Best        = "checkpoints/best.safetensors"
+
+	extension = ".safetensors"
+	linking   = ".new" // after the name of a link that is being made
 )
 
 // run is a training in progress.
@@ -119,7 +122,7 @@ func (r *run) check() error {
 		r.steps = r.Steps
 	}
 	if r.steps > math.MaxUint32 {
-		return fmt.Errorf("%d passes of %d images at batch %d are more than %d steps", r.Net.Train.Passes, r.images, batch, uint32(math.MaxUint32))
+		return fmt.Errorf("%d steps are to be done, of %d images each, and %d can be", r.steps, batch, uint32(math.MaxUint32))
 	}
 	if n := len(r.Set.Info().Classes); n < r.Net.Classes() {
 		r.Message("the data set %s has %d classes: the other outputs of %s, which has %d, will learn to stay silent", r.Set.Info().Name, n, r.Net.Name, r.Net.Classes())
@@ -151,12 +154,10 @@ func (r *run) prepare() (err error) {
 // start makes the run's folder and the first weights, or takes both from where
 // an earlier run stopped.
 func (r *run) start(ctx context.Context) error {
-	open := metrics.Create
 	if r.Resume {
 		if err := r.restore(); err != nil {
 			return err
 		}
-		open = func(path string) (*metrics.Writer, error) { return metrics.Resume(path, r.step) }
 	} else {
 		if _, err := os.Stat(r.path(ConfigFile)); err == nil {
 			return fmt.Errorf("%s holds a run already: go on with it (-resume), or choose another folder (-run)", r.Dir)
@@ -173,7 +174,13 @@ func (r *run) start(ctx context.Context) error {
 		return fmt.Errorf("%s: %w", r.path(Newest), err)
 	}
 	var err error
-	r.record, err = open(r.path(MetricsFile))
+	path := r.path(MetricsFile)
+	if r.Resume {
+		r.record, err = metrics.Resume(path, r.step)
+	}
+	if !r.Resume || errors.Is(err, fs.ErrNotExist) && r.step == 0 {
+		r.record, err = metrics.Create(path)
+	}
 	return err
 }
 
@@ -189,18 +196,22 @@ func (r *run) begin() {
 // stopped before its first starts anew.
 func (r *run) restore() error {
 	path := r.path(Newest)
-	if err := sweep(filepath.Dir(path)); err != nil {
+	others, err := sweep(filepath.Dir(path))
+	if err != nil {
 		return err
 	}
 	c, err := checkpoint.Read(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) && len(others) == 0 {
 		r.begin()
 		return nil
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s is missing: to go on from another checkpoint, copy it there; there are %v", path, others)
 	}
 	if err != nil {
 		return err
 	}
-	if c.Net != r.Text {
+	if c.State.Net != r.Text {
 		return fmt.Errorf("%s: it belongs to another network than %s: resume with the run's own", path, r.path(ConfigFile))
 	}
 	if want := r.Set.Info().Fingerprint; c.Dataset != want {
@@ -214,13 +225,25 @@ func (r *run) restore() error {
 	return nil
 }
 
-// sweep removes what a killed run left of a checkpoint that it was writing.
-func sweep(dir string) error {
-	left, err := filepath.Glob(filepath.Join(dir, ".*.safetensors*"))
-	for _, name := range left {
-		err = errors.Join(err, os.Remove(name))
+// sweep removes what a killed run left of a checkpoint that it was writing, and
+// returns the names of whole ones.
+func sweep(dir string) (whole []string, err error) {
+	if err := os.MkdirAll(dir, 0o777); err != nil { // a kill may have come before it was made
+		return nil, err
 	}
-	return err
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		switch name := e.Name(); {
+		case strings.HasPrefix(name, ".") && strings.Contains(name, extension) || strings.HasSuffix(name, extension+linking):
+			err = errors.Join(err, os.Remove(filepath.Join(dir, name)))
+		case strings.HasSuffix(name, extension):
+			whole = append(whole, name)
+		}
+	}
+	return whole, err
 }
 
 // loop is the training. A step's images start at step*batch of the endless
@@ -260,7 +283,8 @@ func (r *run) loop(ctx context.Context) (err error) {
 		}
 		batches.Release(b)
 		r.Progress(r.step, r.steps)
-		save := r.SaveEvery > 0 && r.step%r.SaveEvery == 0
+		passEnds := r.step*batch/r.images > int64(r.sched.Tested) // which saves, after its test
+		save := r.SaveEvery > 0 && r.step%r.SaveEvery == 0 && !passEnds
 		if r.step%every == 0 || save || r.step == r.steps {
 			if err := r.writeLine(); err != nil {
 				return err
@@ -347,12 +371,13 @@ func (r *run) endPass(ctx context.Context, passes int) error {
 			return err
 		}
 	}
+	tested := r.sched.Tested
 	r.sched.Tested = passes
 	var names []string
 	if best {
 		names = append(names, Best)
 	}
-	if r.KeepEvery > 0 && passes%r.KeepEvery == 0 {
+	if r.KeepEvery > 0 && passes/r.KeepEvery > tested/r.KeepEvery { // a step may end several passes
 		names = append(names, fmt.Sprintf("checkpoints/pass-%04d.safetensors", passes))
 	}
 	r.line.started = time.Now()
@@ -388,29 +413,32 @@ func (r *run) save(names ...string) error {
 	if err := r.record.Sync(); err != nil {
 		return err
 	}
-	names = append(names, Newest)
-	err := checkpoint.Write(r.path(names[0]), &checkpoint.Checkpoint{
+	c := &checkpoint.Checkpoint{
 		Tensors: r.tensors,
 		State: checkpoint.State{
 			Net: r.Text, Step: r.step, Seed: r.Net.Train.Seed, Batch: r.Net.Train.Batch,
 			Schedule: r.sched.marshal(), Dataset: r.Set.Info().Fingerprint, Classes: classNames(r.Set),
 			Loss: r.tested.Loss, Top1Error: r.tested.Top1Error,
-		}})
-	for _, name := range names[1:] {
-		if err == nil {
-			err = link(r.path(names[0]), r.path(name))
+		}}
+	written := ""
+	for _, name := range append(names, Newest) {
+		if written != "" && link(r.path(written), r.path(name)) == nil {
+			continue
 		}
+		// The first name, or a file system that gives a file one name only.
+		if err := checkpoint.Write(r.path(name), c); err != nil {
+			return err
+		}
+		written = name
 	}
-	if err == nil {
-		r.saved = r.step
-	}
-	return err
+	r.saved = r.step
+	return nil
 }
 
 // link gives a file another name as well, in the place of what had that name.
 // Under it the file stays when the first name is given to a newer one.
 func link(path, name string) error {
-	temporary := name + ".new"
+	temporary := name + linking
 	if err := os.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -420,10 +448,14 @@ func link(path, name string) error {
 	return os.Rename(temporary, name)
 }
 
-// interrupted saves the run if err is that of a cancelled context.
+// interrupted saves the run if err is that of a cancelled context. It returns the
+// context's error only if that went well.
 func (r *run) interrupted(ctx context.Context, err error) error {
 	if ctx.Err() == nil {
 		return err
 	}
-	return errors.Join(r.writeLine(), r.save(), ctx.Err())
+	if err := errors.Join(r.writeLine(), r.save()); err != nil {
+		return fmt.Errorf("stopped, but the run could not be saved: %w", err)
+	}
+	return ctx.Err()
 }

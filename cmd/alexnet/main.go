@@ -65,7 +65,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 			planCommand, checkCommand, fmtCommand, devicesCommand,
 		},
 		HideVersion: true,
-		// A comma may stand in a value: divide=10 at 8, 10.
+		// A comma belongs to the value, as in fc8.from=a, b.
 		DisableSliceFlagSeparator: true,
 		OnUsageError:              onUsageError,
 		ExitErrHandler:            func(*cli.Context, error) {}, // run prints and returns the status

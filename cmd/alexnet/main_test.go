@@ -4,20 +4,29 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"image"
 	"image/png"
 	"io/fs"
+	"math"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"alexnet/checkpoint"
+	"alexnet/dnn"
+	"alexnet/dnn/cpu"
 	"alexnet/internal/metrics"
+	"alexnet/loader"
+	"alexnet/train"
 )
 
 // TestMain lets the test binary stand in for the program, so that a test can kill
@@ -26,7 +35,14 @@ func TestMain(m *testing.M) {
 	if os.Getenv("ALEXNET_TEST_AS_PROGRAM") != "" {
 		main()
 	}
-	os.Exit(m.Run())
+	cache, err := os.MkdirTemp("", "alexnet-cache")
+	if err != nil {
+		panic(err)
+	}
+	os.Setenv("XDG_CACHE_HOME", cache) // not the user's own
+	code := m.Run()
+	os.RemoveAll(cache)
+	os.Exit(code)
 }
 
 func program(args ...string) *exec.Cmd {
@@ -101,6 +117,9 @@ func TestTrainTestAndLook(t *testing.T) {
 		if _, err := os.Stat(filepath.Join(run, name)); err != nil {
 			t.Error(err)
 		}
+	}
+	if _, err := os.Stat(filepath.Join(run, "checkpoints/pass-0001.safetensors")); err == nil {
+		t.Error("-keep 2 kept the first pass")
 	}
 	lines, err := metrics.Read(filepath.Join(run, "metrics.jsonl"))
 	if err != nil {
@@ -383,7 +402,12 @@ func TestBadInput(t *testing.T) {
 		{1, []string{"check", "-config", eight, "-data", data}, []string{"10 classes", "8"}},
 		{1, []string{"check", "-config", config, "-data", dir}, []string{"dataset.json"}},
 		{1, []string{"train", "-config", large, "-data", data, "-run", run + "x"}, []string{"32x32", "3x48x48"}},
-		{1, []string{"train", "-config", config, "-data", data, "-run", run + "x", "-devices", "cpu,cpu,cpu"}, []string{"3 devices", "2 columns"}},
+		{2, []string{"train", "-config", config, "-data", data, "surplus"}, []string{`what is "surplus"`}},
+		{2, []string{"devices", "surplus"}, []string{`what is "surplus"`}},
+		{2, []string{"plan", "-config", config, "-batch", "0"}, []string{"batch 0"}},
+		{2, []string{"pack", "folder", "-test-fraction", "0", onlyOne, "-out", "x"}, []string{"-test-fraction 0"}},
+		{1, []string{"train", "-config", config, "-data", data, "-run", run + "x", "-set", "train.batch=1048576", "-set", "conv1.kernels=4096"}, []string{"memory for", "does not fit"}},
+		{2, []string{"train", "-config", config, "-data", data, "-run", run + "x", "-devices", "cpu,cpu,cpu"}, []string{"3 devices", "2 columns"}},
 		{1, []string{"train", "-resume", "-run", run, "-data", otherData}, []string{"another data set", "fingerprint"}},
 		{1, []string{"train", "-resume", "-run", resumed, "-data", data}, []string{"newest.safetensors", "another network"}},
 		{1, []string{"test", "-model", foreign, "-data", data}, []string{"foreign.safetensors"}},
@@ -404,8 +428,7 @@ func TestBadInput(t *testing.T) {
 	}
 }
 
-// TestDamagedShard flips a bit of a chunk: training names the shard and the chunk
-// and leaves the last checkpoint as it was.
+// TestDamagedShard flips a bit of a chunk: training names the shard and the chunk.
 func TestDamagedShard(t *testing.T) {
 	dir, config, data := files(t)
 	shards, err := fs.Glob(os.DirFS(data), "train-*.rec")
@@ -423,6 +446,179 @@ func TestDamagedShard(t *testing.T) {
 	}
 	_, errs := alexnet(t, 1, "train", "-config", config, "-data", data, "-run", filepath.Join(dir, "run"))
 	contains(t, errs, shards[0], "chunk")
+}
+
+// TestOptionsChangeTheOutcome: what is asked for with a flag or in the file is
+// what happens.
+func TestOptionsChangeTheOutcome(t *testing.T) {
+	dir, config, data := files(t)
+	weights := func(name string, args ...string) []float32 {
+		run := filepath.Join(dir, name)
+		alexnet(t, 0, append([]string{"train", "-config", config, "-data", data, "-run", run, "-steps", "3"}, args...)...)
+		ck, err := checkpoint.Read(filepath.Join(run, "checkpoints/newest.safetensors"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, tensor := range ck.Tensors {
+			if tensor.Name == "conv1.weight" {
+				return tensor.Data
+			}
+		}
+		t.Fatal("there is no conv1.weight")
+		return nil
+	}
+	plain := weights("plain")
+	if !slices.Equal(plain, weights("again")) {
+		t.Error("the same run twice gives other weights")
+	}
+	for i, args := range [][]string{
+		{"-set", "data.mirror=no"}, {"-set", "data.color=default"}, {"-set", "data.mean=channel"}, {"-seed", "5"},
+		{"-set", "train.rate=0.002"}, {"-set", "conv1.decay=1000"}, {"-set", "train.batch=8"}, {"-set", "train.momentum=0"},
+	} {
+		if slices.Equal(plain, weights(fmt.Sprint(i), args...)) {
+			t.Errorf("%v changes nothing", args)
+		}
+	}
+}
+
+// TestCheckpointsAreAveraged holds the mean of two runs' outputs against one made
+// by hand.
+func TestCheckpointsAreAveraged(t *testing.T) {
+	dir, config, data := files(t)
+	var paths []string
+	for _, seed := range []string{"1", "2"} {
+		run := filepath.Join(dir, seed)
+		alexnet(t, 0, "train", "-config", config, "-data", data, "-run", run, "-seed", seed)
+		paths = append(paths, filepath.Join(run, "checkpoints/newest.safetensors"))
+	}
+	set, err := loader.Open(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer set.Close()
+	device, err := cpu.New("cpu")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer device.Close()
+	sums, labels := make([][10]float64, 50), make([]int32, 50)
+	for _, path := range paths {
+		m, err := train.OpenModel(t.Context(), path, []dnn.Device{device}, 7)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = m.Predict(t.Context(), set, 10, func(i int64, label int32, p []float64) {
+			labels[i] = label
+			for c := range p {
+				sums[i][c] += p[c] / 2
+			}
+		})
+		if err := errors.Join(err, m.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, wrong := 0.0, 0.0
+	for i, p := range sums {
+		want -= math.Log(p[labels[i]]) / 50
+		if slices.Max(p[:]) > p[labels[i]] {
+			wrong += 1.0 / 50
+		}
+	}
+	out, _ := alexnet(t, 0, "test", "-model", strings.Join(paths, ","), "-data", data, "-views", "10", "-json")
+	var got struct {
+		Loss float64
+		Top1 float64 `json:"top1_error"`
+	}
+	if err := json.Unmarshal([]byte(out), &got); err != nil {
+		t.Fatal(err)
+	}
+	if math.Abs(got.Loss-want) > 1e-5 || math.Abs(got.Top1-wrong) > 1e-9 { // sums are kept in float32
+		t.Errorf("loss %g and error %g, want %g and %g", got.Loss, got.Top1, want, wrong)
+	}
+}
+
+// TestOwnImages packs a folder of pictures as the README tells, and finds that a
+// network for other classes is not tested on them.
+func TestOwnImages(t *testing.T) {
+	dir, config, data := files(t)
+	source := filepath.Join(dir, "pets")
+	for i := range 40 {
+		class := filepath.Join(source, []string{"cat", "dog"}[i%2])
+		if err := os.MkdirAll(class, 0o777); err != nil {
+			t.Fatal(err)
+		}
+		picture := image.NewGray(image.Rect(0, 0, 40+i, 50))
+		for j := range picture.Pix {
+			picture.Pix[j] = byte(i*j + j/3)
+		}
+		f, err := os.Create(filepath.Join(class, fmt.Sprintf("%d.png", i)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(png.Encode(f, picture), f.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set := filepath.Join(dir, "pets.set")
+	out, _ := alexnet(t, 0, "pack", "folder", source, "-size", "32", "-test-fraction", "0.5", "-out", set)
+	contains(t, out, "20 test images", "20 train images", "2 classes, 32x32")
+
+	run := filepath.Join(dir, "run")
+	alexnet(t, 0, "train", "-config", config, "-data", data, "-run", run, "-steps", "1")
+	_, errs := alexnet(t, 1, "test", "-model", filepath.Join(run, "checkpoints/newest.safetensors"), "-data", set)
+	contains(t, errs, "trained on other classes", `"cat"`)
+
+	_, errs = alexnet(t, 0, "train", "-config", config, "-data", set, "-run", filepath.Join(dir, "pets run"), "-steps", "2",
+		"-set", "fc3.outputs=2")
+	contains(t, errs, "training tiny on the data set pets.set")
+}
+
+// TestResumeWithoutCheckpoint: a run that was stopped before its first checkpoint
+// starts anew; one whose newest was lost says which others there are.
+func TestResumeWithoutCheckpoint(t *testing.T) {
+	dir, config, data := files(t)
+	whole, early := filepath.Join(dir, "whole"), filepath.Join(dir, "early")
+	alexnet(t, 0, "train", "-config", config, "-data", data, "-run", whole)
+	if err := os.Mkdir(early, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(whole, "config.net"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(early, "config.net"), text, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	alexnet(t, 0, "train", "-resume", "-run", early, "-data", data)
+	sameFile(t, whole, early, "checkpoints/newest.safetensors")
+
+	if err := os.Remove(filepath.Join(whole, "checkpoints/newest.safetensors")); err != nil {
+		t.Fatal(err)
+	}
+	_, errs := alexnet(t, 1, "train", "-resume", "-run", whole, "-data", data)
+	contains(t, errs, "newest.safetensors is missing", "best.safetensors")
+}
+
+// TestWithoutConvolution: there are no kernels to draw, and that is no failure.
+func TestWithoutConvolution(t *testing.T) {
+	dir, _, data := files(t)
+	linear, run := filepath.Join(dir, "linear.net"), filepath.Join(dir, "run")
+	if err := os.WriteFile(linear, []byte("net linear\ninput 3x32x32\nfc1 full 10\nsoftmax\ntrain {\nrate 1e-6\n}\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	out, _ := alexnet(t, 0, "train", "-config", linear, "-data", data, "-run", run, "-steps", "2")
+	contains(t, out, "curves.png")
+	if strings.Contains(out, "filters") {
+		t.Errorf("kernels of what has none: %s", out)
+	}
+}
+
+func TestQuoted(t *testing.T) {
+	for in, want := range map[string]string{"runs/a-1": "runs/a-1", "my run": "'my run'", "it's": `'it'\''s'`} {
+		if got := quoted(in); got != want {
+			t.Errorf("quoted(%q) = %s, want %s", in, got, want)
+		}
+	}
 }
 
 func TestPlanOfThePaper(t *testing.T) {

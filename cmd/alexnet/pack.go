@@ -30,6 +30,9 @@ var packCommand = &cli.Command{
 				if c.IsSet("size") && c.Int("size") < 1 {
 					return usagef("-size %d: want at least 1", c.Int("size"))
 				}
+				if f := c.Float64("test-fraction"); !(f > 0 && f < 1) {
+					return usagef("-test-fraction %g: want more than 0 and less than 1; images that are all for training belong into train/CLASS", f)
+				}
 				return packImages(c, pack.Folder, pack.Options{Size: c.Int("size"), TestFraction: c.Float64("test-fraction")})
 			},
 		},

@@ -1,0 +1,55 @@
+package plan_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"alexnet/dnn"
+	"alexnet/dnn/cpu"
+	"alexnet/plan"
+)
+
+// poor is a device that has no memory after the first few buffers, or cannot
+// prepare anything.
+type poor struct {
+	dnn.Device
+	buffers int
+	err     error
+}
+
+func (d *poor) NewBuffer(bytes int64) (dnn.Buffer, error) {
+	if d.buffers--; d.buffers < 0 {
+		return nil, d.err
+	}
+	return d.Device.NewBuffer(bytes)
+}
+
+// TestRunnerWithoutMemory: whatever cannot be had, the error says so and all that
+// was taken is given back, or the device could not be closed.
+func TestRunnerWithoutMemory(t *testing.T) {
+	net := plan.SmallNet(t, 2)
+	p, err := plan.Compile(net, []string{"cpu:0", "cpu:1"}, plan.Options{Batch: smallBatch})
+	check(t, err)
+	for buffers := range 4 {
+		var devices []dnn.Device
+		full := errors.New("no memory is left")
+		for i := range 2 {
+			d, err := cpu.New("cpu")
+			check(t, err)
+			devices = append(devices, &poor{Device: d, buffers: buffers - 2*i, err: full})
+		}
+		if _, err := plan.NewRunner(devices, p); !errors.Is(err, full) || !strings.Contains(err.Error(), "memory for ") {
+			t.Errorf("with memory for %d buffers: %v", buffers, err)
+		}
+		for _, d := range devices {
+			check(t, d.Close())
+		}
+	}
+	d, err := cpu.New("cpu")
+	check(t, err)
+	defer func() { check(t, d.Close()) }()
+	if _, err := plan.NewRunner([]dnn.Device{d}, p); err == nil || !strings.Contains(err.Error(), "2 devices cannot run on 1") {
+		t.Errorf("a program for two devices on one: %v", err)
+	}
+}
