@@ -12,6 +12,7 @@ import (
 	"alexnet/internal/philox"
 	"alexnet/internal/raw"
 	"alexnet/internal/reference"
+	"alexnet/internal/testenv"
 	"alexnet/model"
 	"alexnet/plan"
 )
@@ -244,7 +245,7 @@ func TestColumnsAgree(t *testing.T) {
 		}
 	}
 	agree("merged and apart", merged, apart)
-	if raceEnabled {
+	if testenv.Race {
 		t.Log("float64 is left to runs without the race detector, which would take minutes over it")
 		return
 	}

@@ -7,13 +7,14 @@ import (
 	"alexnet/dnn"
 	"alexnet/dnn/cpu"
 	"alexnet/internal/raw"
+	"alexnet/internal/testenv"
 	"alexnet/plan"
 )
 
 // TestStepsDoNotAllocate: after the first step, training takes no memory from
 // Go's heap, on one device and on two.
 func TestStepsDoNotAllocate(t *testing.T) {
-	if raceEnabled {
+	if testenv.Race {
 		t.Skip("the race detector makes pools forget what they hold")
 	}
 	net := plan.SmallNet(t, 2)

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"alexnet/dnn"
+	"alexnet/internal/testenv"
 
 	"gonum.org/v1/gonum/blas/blas32"
 )
@@ -99,7 +100,7 @@ func TestSameBits(t *testing.T) {
 }
 
 func TestLaunchesDoNotAllocate(t *testing.T) {
-	if raceEnabled {
+	if testenv.Race {
 		t.Skip("the race detector makes pools forget on purpose")
 	}
 	inUse := blas32.Implementation()

@@ -1,39 +1,25 @@
-//go:build linux || darwin
-
 package checkpoint
 
 import (
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
+
+	"alexnet/internal/testenv"
 )
 
-// A file that may not grow stands in for a full disk: part of the checkpoint is
-// written, then the system refuses.
 func TestWriteToAFullDisk(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "a")
 	if err := Write(path, sample()); err != nil {
 		t.Fatal(err)
 	}
-	var old syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &old); err != nil {
-		t.Fatal(err)
-	}
-	signal.Ignore(syscall.SIGXFSZ) // else the refusal ends the process
-	defer signal.Reset(syscall.SIGXFSZ)
-	tight := old
-	tight.Cur = 1000000 // within the first chunk
-	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &tight); err != nil {
-		t.Fatal(err)
-	}
-	err := Write(path, &Checkpoint{Tensors: []Tensor{{"fc6.weight", []int{2 * chunk}, make([]float32, 2*chunk)}}})
-	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &old); err != nil {
-		t.Fatal(err)
-	}
+	const room = 1000000 // within the first chunk
+	err := testenv.FullDisk(t, room, func() error {
+		return Write(path, &Checkpoint{Tensors: []Tensor{{"fc6.weight", []int{2 * chunk}, make([]float32, 2*chunk)}}})
+	})
 	if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), `tensor "fc6.weight", at byte `) {
 		t.Errorf("error is %v", err)
 	}

@@ -1,17 +1,14 @@
-//go:build linux || darwin
-
 package metrics
 
 import (
-	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+
+	"alexnet/internal/testenv"
 )
 
-// A file that may not grow stands in for a full disk: part of the line is
-// written, then the system refuses.
 func TestWriteToAFullDisk(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "metrics.jsonl")
 	w, err := Create(path)
@@ -22,22 +19,8 @@ func TestWriteToAFullDisk(t *testing.T) {
 	if err := w.Write(sample(Train, 1)); err != nil {
 		t.Fatal(err)
 	}
-
-	var old syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &old); err != nil {
-		t.Fatal(err)
-	}
-	signal.Ignore(syscall.SIGXFSZ) // else the refusal ends the process
-	defer signal.Reset(syscall.SIGXFSZ)
-	tight := old
-	tight.Cur = 200 // less than two lines
-	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &tight); err != nil {
-		t.Fatal(err)
-	}
-	err = w.Write(sample(Train, 2))
-	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &old); err != nil {
-		t.Fatal(err)
-	}
+	const room = 200 // less than two lines
+	err = testenv.FullDisk(t, room, func() error { return w.Write(sample(Train, 2)) })
 	if err == nil {
 		t.Fatal("a line was written beyond the limit")
 	}

@@ -1,6 +1,0 @@
-//go:build !race
-
-package plan_test
-
-// raceEnabled says that everything is about ten times slower.
-const raceEnabled = false
