@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"alexnet/dsl"
@@ -24,9 +23,9 @@ var fmtCommand = &cli.Command{
 		if path == "" {
 			return usagef("which file? Give -config FILE")
 		}
-		src, err := os.ReadFile(path)
+		src, err := readText(path)
 		if err != nil {
-			return usageError{err}
+			return err
 		}
 		out, err := dsl.Format(path, src)
 		if err != nil {

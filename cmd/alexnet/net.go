@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"os"
 
 	"alexnet/dsl"
@@ -18,6 +19,22 @@ func setFlag() cli.Flag {
 	return &cli.StringSliceFlag{Name: "set", Usage: "change the file's `BLOCK.WORD=VALUE`, say train.batch=64"}
 }
 
+// readText reads a network's file, or as much of it as is enough for package dsl
+// to refuse it as too large.
+func readText(path string) ([]byte, error) {
+	const enough = 2 << 20
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	defer f.Close() // was only read
+	src, err := io.ReadAll(io.LimitReader(f, enough))
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return src, nil
+}
+
 // readNet reads the network that -config and -set describe, and its text with
 // the changes in it.
 func readNet(c *cli.Context, more ...string) (*model.Net, []byte, error) {
@@ -25,9 +42,9 @@ func readNet(c *cli.Context, more ...string) (*model.Net, []byte, error) {
 	if path == "" {
 		return nil, nil, usagef("which network? Give -config FILE")
 	}
-	src, err := os.ReadFile(path)
+	src, err := readText(path)
 	if err != nil {
-		return nil, nil, usageError{err}
+		return nil, nil, err
 	}
 	var settings []dsl.Setting
 	for _, s := range append(c.StringSlice("set"), more...) {

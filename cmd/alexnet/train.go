@@ -133,8 +133,8 @@ func whatToTrain(c *cli.Context) (net *model.Net, text []byte, dir string, err e
 			}
 		}
 		path := filepath.Join(dir, train.ConfigFile)
-		if text, err = os.ReadFile(path); err != nil {
-			return nil, nil, "", usageError{fmt.Errorf("%s holds no run: %w", dir, err)}
+		if text, err = readText(path); err != nil {
+			return nil, nil, "", fmt.Errorf("%s holds no run: %w", dir, err)
 		}
 		net, err = dsl.Parse(path, text)
 		return net, text, dir, err
