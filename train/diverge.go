@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 
-	"alexnet/checkpoint"
 	"alexnet/internal/raw"
 	"alexnet/plan"
 )
@@ -46,10 +45,7 @@ func (r *run) firstBad(ctx context.Context) (where string, err error) {
 	if err := runner.Synchronize(ctx); err != nil {
 		return "", err
 	}
-	named := map[string]*checkpoint.Tensor{}
-	for i := range r.tensors {
-		named[r.tensors[i].Name] = &r.tensors[i]
-	}
+	named := byName(r.tensors)
 	for i, l := range r.Net.Layers {
 		for _, suffix := range []string{".weight", ".bias"} {
 			if t := named[l.Name+suffix]; t != nil && !finite(t.Data) {

@@ -67,10 +67,7 @@ func meanOf(how model.Mean, image []float32, rgb [3]float64, height, width int) 
 // be there in the right shape; others (momentum, where p only tests) are passed
 // over.
 func load(ctx context.Context, r *plan.Runner, p *plan.Program, tensors []checkpoint.Tensor) error {
-	named := map[string]*checkpoint.Tensor{}
-	for i := range tensors {
-		named[tensors[i].Name] = &tensors[i]
-	}
+	named := byName(tensors)
 	find := func(name string, shape []int) (*checkpoint.Tensor, error) {
 		t := named[name]
 		if t == nil {
@@ -105,10 +102,7 @@ func load(ctx context.Context, r *plan.Runner, p *plan.Program, tensors []checkp
 // save reads the devices' tensors back into tensors, which have the names and
 // shapes that [initial] gave or a checkpoint that was loaded.
 func save(ctx context.Context, r *plan.Runner, p *plan.Program, tensors []checkpoint.Tensor) error {
-	named := map[string]*checkpoint.Tensor{}
-	for i := range tensors {
-		named[tensors[i].Name] = &tensors[i]
-	}
+	named := byName(tensors)
 	for device := range p.Devices {
 		for _, param := range p.Params(device) {
 			if err := r.Read(ctx, p, device, param.Tensor, raw.Bytes(rows(named[param.Name], param))); err != nil {
@@ -117,6 +111,14 @@ func save(ctx context.Context, r *plan.Runner, p *plan.Program, tensors []checkp
 		}
 	}
 	return nil
+}
+
+func byName(tensors []checkpoint.Tensor) map[string]*checkpoint.Tensor {
+	named := map[string]*checkpoint.Tensor{}
+	for i := range tensors {
+		named[tensors[i].Name] = &tensors[i]
+	}
+	return named
 }
 
 // rows returns the part of t that stands on one device.
