@@ -1,0 +1,46 @@
+package cu
+
+// StreamFlags are CUstream_flags.
+type StreamFlags uint32
+
+// EventFlags are CUevent_flags.
+type EventFlags uint32
+
+// The flags.
+const (
+	StreamNonBlocking  StreamFlags = 1 // CU_STREAM_NON_BLOCKING: not ordered with the default stream
+	EventDefault       EventFlags  = 0 // CU_EVENT_DEFAULT: keeps the time
+	EventDisableTiming EventFlags  = 2 // CU_EVENT_DISABLE_TIMING
+
+	hostAllocPortable = 1 // CU_MEMHOSTALLOC_PORTABLE: pinned for every context
+)
+
+// DeviceAttribute is CUdevice_attribute.
+type DeviceAttribute int32
+
+// Attributes of a device.
+const (
+	MultiprocessorCount    DeviceAttribute = 16 // CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT
+	ComputeCapabilityMajor DeviceAttribute = 75 // CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR
+	ComputeCapabilityMinor DeviceAttribute = 76 // CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR
+)
+
+// Results that programs look at.
+const (
+	Success                       Result = 0
+	ErrorInvalidValue             Result = 1
+	ErrorOutOfMemory              Result = 2
+	ErrorNotInitialized           Result = 3
+	ErrorNoDevice                 Result = 100
+	ErrorInvalidDevice            Result = 101
+	ErrorInvalidContext           Result = 201
+	ErrorPeerAccessUnsupported    Result = 217
+	ErrorInvalidHandle            Result = 400
+	ErrorNotFound                 Result = 500
+	ErrorNotReady                 Result = 600
+	ErrorIllegalAddress           Result = 700
+	ErrorPeerAccessAlreadyEnabled Result = 704
+	ErrorPeerAccessNotEnabled     Result = 705
+	ErrorContextIsDestroyed       Result = 709
+	ErrorLaunchFailed             Result = 719
+)
