@@ -1,0 +1,60 @@
+package cu
+
+import (
+	"fmt"
+	"unsafe"
+)
+
+// Error is a failed call of the driver.
+type Error struct {
+	Function string // and its arguments, as far as they matter
+	Result   Result
+	Name     string // CUDA_ERROR_OUT_OF_MEMORY
+	Text     string // out of memory
+}
+
+func (e *Error) Error() string {
+	return fmt.Sprintf("%s: %s (%d): %s", e.Function, e.Name, int32(e.Result), e.Text)
+}
+
+// Is makes errors.Is(err, cu.ErrorOutOfMemory) work.
+func (e *Error) Is(target error) bool { r, ok := target.(Result); return ok && r == e.Result }
+
+func (r Result) Error() string { return fmt.Sprintf("CUDA error %d", int32(r)) }
+
+// check makes an error of a result. format and args say what was called. Where a
+// call must not take memory, it is called only with a failure, since args do.
+func (d *Driver) check(r Result, format string, args ...any) error {
+	if r == Success {
+		return nil
+	}
+	e := &Error{Function: fmt.Sprintf(format, args...), Result: r, Name: "CUDA_ERROR", Text: "unknown to this driver"}
+	var p *byte
+	if d.f.GetErrorName(r, &p) == Success && p != nil {
+		e.Name = cString(p)
+	}
+	p = nil
+	if d.f.GetErrorString(r, &p) == Success && p != nil {
+		e.Text = cString(p)
+	}
+	return e
+}
+
+// cString copies a C string.
+func cString(p *byte) string {
+	n := 0
+	for *(*byte)(unsafe.Add(unsafe.Pointer(p), n)) != 0 {
+		n++
+	}
+	return string(unsafe.Slice(p, n))
+}
+
+// text returns what a C function wrote to a buffer of its caller.
+func text(buf []byte) string {
+	for i, b := range buf {
+		if b == 0 {
+			return string(buf[:i])
+		}
+	}
+	return string(buf)
+}
