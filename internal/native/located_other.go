@@ -2,4 +2,4 @@
 
 package native
 
-func located(name string) string { return name }
+func located(_ uintptr, name string) string { return name }
