@@ -3,6 +3,7 @@ package cu
 import (
 	"fmt"
 
+	"alexnet/dnn/cuda/internal/cstring"
 	"alexnet/dnn/cuda/libraries"
 )
 
@@ -71,15 +72,15 @@ func (d *Driver) GetDevice(ordinal int) (Device, error) {
 // Name returns a GPU's name (cuDeviceGetName).
 func (d *Driver) Name(dev Device) (string, error) {
 	buf := make([]byte, 256)
-	err := d.check(d.f.DeviceGetName(&buf[0], int32(len(buf)), dev), "cuDeviceGetName(device %d)", dev)
-	return text(buf), err
+	err := d.check(d.f.DeviceGetName(&buf[0], int32(len(buf)-1), dev), "cuDeviceGetName(device %d)", dev)
+	return cstring.Copy(&buf[0]), err
 }
 
 // PCIBusID returns where a GPU is plugged in (cuDeviceGetPCIBusId).
 func (d *Driver) PCIBusID(dev Device) (string, error) {
 	buf := make([]byte, 64)
-	err := d.check(d.f.DeviceGetPCIBusId(&buf[0], int32(len(buf)), dev), "cuDeviceGetPCIBusId(device %d)", dev)
-	return text(buf), err
+	err := d.check(d.f.DeviceGetPCIBusId(&buf[0], int32(len(buf)-1), dev), "cuDeviceGetPCIBusId(device %d)", dev)
+	return cstring.Copy(&buf[0]), err
 }
 
 // TotalMem returns the bytes of a GPU's memory (cuDeviceTotalMem).

@@ -2,7 +2,8 @@ package cu
 
 import (
 	"fmt"
-	"unsafe"
+
+	"alexnet/dnn/cuda/internal/cstring"
 )
 
 // Error is a failed call of the driver.
@@ -31,30 +32,11 @@ func (d *Driver) check(r Result, format string, args ...any) error {
 	e := &Error{Function: fmt.Sprintf(format, args...), Result: r, Name: "CUDA_ERROR", Text: "unknown to this driver"}
 	var p *byte
 	if d.f.GetErrorName(r, &p) == Success && p != nil {
-		e.Name = cString(p)
+		e.Name = cstring.Copy(p)
 	}
 	p = nil
 	if d.f.GetErrorString(r, &p) == Success && p != nil {
-		e.Text = cString(p)
+		e.Text = cstring.Copy(p)
 	}
 	return e
-}
-
-// cString copies a C string.
-func cString(p *byte) string {
-	n := 0
-	for *(*byte)(unsafe.Add(unsafe.Pointer(p), n)) != 0 {
-		n++
-	}
-	return string(unsafe.Slice(p, n))
-}
-
-// text returns what a C function wrote to a buffer of its caller.
-func text(buf []byte) string {
-	for i, b := range buf {
-		if b == 0 {
-			return string(buf[:i])
-		}
-	}
-	return string(buf)
 }

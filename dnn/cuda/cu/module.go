@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"unsafe"
 
+	"alexnet/dnn/cuda/internal/cstring"
 	"alexnet/internal/handle"
 )
 
@@ -49,13 +50,16 @@ func (m *Module) Function(name string) (*Function, error) {
 	if err := m.life.Use(); err != nil {
 		return nil, err
 	}
+	c, err := cstring.New("the kernel's name", name)
+	if err != nil {
+		return nil, err
+	}
 	if err := m.ctx.Enter(); err != nil {
 		return nil, err
 	}
 	defer m.ctx.Leave()
 	f := &Function{module: m, name: name}
-	c := append([]byte(name), 0)
-	return f, m.ctx.driver.check(m.ctx.driver.f.ModuleGetFunction(&f.raw, m.raw, &c[0]), "cuModuleGetFunction(%s)", name)
+	return f, m.ctx.driver.check(m.ctx.driver.f.ModuleGetFunction(&f.raw, m.raw, c), "cuModuleGetFunction(%s)", name)
 }
 
 // Launch queues a run of the kernel over a row of blocks. params holds the

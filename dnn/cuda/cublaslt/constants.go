@@ -1,5 +1,7 @@
 package cublaslt
 
+import "fmt"
+
 // DataType is cudaDataType_t.
 type DataType int32
 
@@ -8,6 +10,16 @@ const (
 	Float32  DataType = 0  // CUDA_R_32F
 	BFloat16 DataType = 14 // CUDA_R_16BF
 )
+
+func (t DataType) String() string {
+	switch t {
+	case Float32:
+		return "float32"
+	case BFloat16:
+		return "bfloat16"
+	}
+	return fmt.Sprintf("type %d", int32(t))
+}
 
 // ComputeType is cublasComputeType_t.
 type ComputeType int32

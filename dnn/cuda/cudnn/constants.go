@@ -1,5 +1,7 @@
 package cudnn
 
+import "fmt"
+
 // DataType is cudnnDataType_t.
 type DataType int32
 
@@ -11,6 +13,20 @@ const (
 	BFloat16 DataType = 9 // CUDNN_DATA_BFLOAT16
 )
 
+func (t DataType) String() string {
+	switch t {
+	case Float:
+		return "float32"
+	case Double:
+		return "float64"
+	case Half:
+		return "float16"
+	case BFloat16:
+		return "bfloat16"
+	}
+	return fmt.Sprintf("type %d", int32(t))
+}
+
 // TensorFormat is cudnnTensorFormat_t.
 type TensorFormat int32
 
@@ -19,6 +35,16 @@ const (
 	NCHW TensorFormat = 0 // CUDNN_TENSOR_NCHW
 	NHWC TensorFormat = 1 // CUDNN_TENSOR_NHWC
 )
+
+func (f TensorFormat) String() string {
+	switch f {
+	case NCHW:
+		return "NCHW"
+	case NHWC:
+		return "NHWC"
+	}
+	return fmt.Sprintf("format %d", int32(f))
+}
 
 // ConvolutionMode is cudnnConvolutionMode_t.
 type ConvolutionMode int32
