@@ -22,13 +22,18 @@ type Device interface {
 	Name() string
 	// NewBuffer takes memory; what is in it is undefined.
 	NewBuffer(bytes int64) (Buffer, error)
+	// NewHost takes memory of the host, from which and to which the device copies
+	// fastest: a GPU copies from page-locked memory by itself, and from other
+	// memory only once the host has moved it. What is in it is undefined.
+	NewHost(bytes int64) (Host, error)
 	NewStream() (Stream, error)
 	NewEvent() (Event, error)
 	// Prepare makes op ready to be launched on any of the device's streams. at
 	// gives the memory of each tensor that op names; it must stay valid as long
 	// as the task is used.
 	Prepare(op Op, at func(Tensor) Buffer) (Task, error)
-	// Close ends the device after its streams and buffers have been closed.
+	// Close ends the device after its streams, buffers and host memory have been
+	// closed.
 	Close() error
 }
 
@@ -42,9 +47,22 @@ type Buffer interface {
 	Close() error
 }
 
+// Host is memory of the host that a device took.
+type Host interface {
+	Bytes() []byte
+	// Close gives the memory back. No stream may have a copy from or to it left,
+	// and what Bytes returned must not be used any more.
+	Close() error
+}
+
 // Event marks a point in a stream's work. One that was never recorded counts as
 // reached.
 type Event interface {
+	// Synchronize waits until the point that was recorded most recently is
+	// reached, whatever is queued behind it. It returns the first error so far of
+	// the work of the stream that recorded it; [Stream.Synchronize] returns that
+	// error as well.
+	Synchronize(context.Context) error
 	Close() error
 }
 

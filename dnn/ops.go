@@ -77,9 +77,10 @@ type LocalBackwardWeights struct {
 // feed Groups parts of the outputs.
 type Full struct{ Batch, Groups, In, Out int }
 
-// FullForward: y = x wᵀ + b.
+// FullForward: y = x wᵀ + b or, with Relu, max(x wᵀ + b, 0).
 type FullForward struct {
 	Full
+	Relu       bool
 	X, W, B, Y Tensor // w [out, in/groups], b [out]
 }
 

@@ -7,7 +7,9 @@ import (
 	"io"
 	"runtime"
 	"sync"
+	"unsafe"
 
+	"alexnet/internal/raw"
 	"alexnet/loader/record"
 )
 
@@ -21,6 +23,12 @@ type Options struct {
 	Seed          uint64  // Train
 	Views         int     // Test: 1 (or 0), the centre; or 10
 	Window        int64   // bytes of decoded pixels that are shuffled together; 0: 64 MiB. Up to twice that is held.
+
+	// Memory, if not nil, takes the memory of the batches' Pixels, Views and
+	// Labels, each at a multiple of 4 bytes, such as a device copies from fastest.
+	// Only Train and Test call it. Whoever gave it gives the memory back: after
+	// Close, or when they return an error.
+	Memory func(bytes int64) ([]byte, error)
 }
 
 // Batch is Rows images. Its memory is used again after Release.
@@ -115,7 +123,9 @@ func (s *Set) Train(ctx context.Context, o Options, first int64) (*Batches, erro
 		return nil, err
 	}
 	b.first = first
-	b.start(ctx, runtime.GOMAXPROCS(0))
+	if err := b.start(ctx, runtime.GOMAXPROCS(0)); err != nil {
+		return nil, err
+	}
 	return b, nil
 }
 
@@ -139,7 +149,9 @@ func (s *Set) Test(ctx context.Context, o Options) (*Batches, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.start(ctx, runtime.GOMAXPROCS(0))
+	if err := b.start(ctx, runtime.GOMAXPROCS(0)); err != nil {
+		return nil, err
+	}
 	return b, nil
 }
 
@@ -179,28 +191,26 @@ func (s *Set) prepare(o Options, train bool) (*Batches, error) {
 	return b, nil
 }
 
-// start starts all goroutines. They end when ctx is done, when a worker fails,
-// or after the last batch of a test.
-func (b *Batches) start(ctx context.Context, workers int) {
+// start takes memory and starts all goroutines. They end when ctx is done, when a
+// worker fails, or after the last batch of a test.
+func (b *Batches) start(ctx context.Context, workers int) error {
+	b.free = make(chan *Batch, ring)
+	for range ring {
+		t, err := b.options.batch()
+		if err != nil {
+			return fmt.Errorf("memory for batches of %d images: %w", b.options.Rows, err)
+		}
+		b.free <- t
+	}
 	ctx, b.stop = context.WithCancelCause(ctx)
 	b.jobs = make(chan job, workers)
 	b.empty = make(chan *group, 2)
 	b.decoded = make(chan *group, 2)
-	b.free = make(chan *Batch, ring)
 	b.ready = make(chan *Batch, ring)
 	b.done = make(chan struct{})
 	most := b.order.most()
 	for range 2 {
 		b.empty <- &group{places: make([]place, 0, most), pixels: make([]byte, most*b.shape.ImageBytes())}
-	}
-	o := b.options
-	for range ring {
-		b.free <- &Batch{
-			Pixels: make([]byte, o.Rows*o.Height*o.Width*3),
-			Views:  make([]float32, o.Rows*viewNumbers),
-			Labels: make([]int32, o.Rows),
-			Images: make([]int64, o.Rows),
-		}
 	}
 	var feeders, work sync.WaitGroup
 	feeders.Go(func() { b.decode(ctx) })
@@ -219,6 +229,32 @@ func (b *Batches) start(ctx context.Context, workers int) {
 		close(b.ready)
 		close(b.done)
 	}()
+	return nil
+}
+
+// batch takes the memory of a batch.
+func (o *Options) batch() (t *Batch, err error) {
+	t = &Batch{Images: make([]int64, o.Rows)}
+	if t.Pixels, err = numbers[byte](o, o.Rows*o.Height*o.Width*3); err != nil {
+		return nil, err
+	}
+	if t.Views, err = numbers[float32](o, o.Rows*viewNumbers); err != nil {
+		return nil, err
+	}
+	t.Labels, err = numbers[int32](o, o.Rows)
+	return t, err
+}
+
+// numbers takes the memory of n numbers.
+func numbers[T byte | int32 | float32](o *Options, n int) ([]T, error) {
+	if o.Memory == nil {
+		return make([]T, n), nil
+	}
+	b, err := o.Memory(int64(n) * int64(unsafe.Sizeof(*new(T))))
+	if err != nil {
+		return nil, err
+	}
+	return raw.Numbers[T](b), nil
 }
 
 // decode has the groups decoded, in order.

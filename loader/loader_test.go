@@ -632,6 +632,46 @@ func TestBatchesDoNotAllocate(t *testing.T) {
 	}
 }
 
+// Memory that is given makes no difference, whatever is in it, and what goes to a
+// device lies there. What cannot be had is an error, before anything was started.
+func TestMemory(t *testing.T) {
+	s := open(t, usual)
+	var given [][]byte
+	limit, full := 3*ring, errors.New("no memory is left")
+	memory := func(bytes int64) ([]byte, error) {
+		if len(given) == limit {
+			return nil, full
+		}
+		given = append(given, slices.Repeat([]byte{0xaa}, int(bytes)))
+		return given[len(given)-1], nil
+	}
+	o := Options{Rows: 4, Height: 5, Width: 4}
+	b, err := s.Test(t.Context(), o)
+	want := take(t, b, err, 12)
+	o.Memory = memory
+	b, err = s.Test(t.Context(), o)
+	if got := take(t, b, err, 12); !slices.Equal(got, want) { // with a filler
+		t.Errorf("batches are %v, want %v", got, want)
+	}
+	bytes := slices.Concat(given...)
+	if n := ring * 4 * (5*4*3 + 4*viewNumbers + 4); len(bytes) != n {
+		t.Errorf("%d bytes were taken for batches, want %d", len(bytes), n)
+	}
+	for i, r := range want { // of three batches, as many as there are
+		if !strings.Contains(string(bytes), r.pixels) {
+			t.Errorf("row %d is not in the memory that was given", i)
+		}
+	}
+	for limit = range 3 * ring {
+		given = nil
+		synctest.Test(t, func(t *testing.T) {
+			if _, err := s.Test(t.Context(), o); !errors.Is(err, full) || !strings.Contains(err.Error(), "batches of 4 images") {
+				t.Errorf("with %d pieces of memory: error %v", limit, err)
+			}
+		})
+	}
+}
+
 func TestInfo(t *testing.T) {
 	s := open(t, usual)
 	d := s.Info()

@@ -112,8 +112,17 @@ type outcome struct {
 	params map[string][]float64
 }
 
+// pace is how far the host stays behind the devices.
+type pace int
+
+const (
+	eachStep pace = iota // it waits after each
+	eachLoss             // it waits for the loss before it has the weights updated
+	never                // it launches all steps and waits for the last
+)
+
 // runOn trains on CPU devices.
-func runOn(t *testing.T, net *model.Net, devices int) outcome {
+func runOn(t *testing.T, net *model.Net, devices int, wait pace) outcome {
 	t.Helper()
 	ctx := t.Context()
 	names := []string{"cpu:0", "cpu:1"}[:devices]
@@ -143,16 +152,28 @@ func runOn(t *testing.T, net *model.Net, devices int) outcome {
 		}
 	}
 	var out outcome
-	data, stats := randomBatches(net), make([]float32, dnn.StatFloats)
+	data, stats := randomBatches(net), make([][dnn.StatFloats]float32, smallSteps)
 	for step := range smallSteps {
 		host := plan.Host{
 			plan.Pixels: data.pixels[step], plan.Views: raw.Bytes(data.views[step]), plan.Labels: raw.Bytes(data.labels[step]),
 			plan.Control: raw.Bytes([]uint32{uint32(step), math.Float32bits(smallRate)}),
-			plan.Stats:   raw.Bytes(stats),
+			plan.Stats:   raw.Bytes(stats[step][:]),
 		}
-		check(t, r.Launch(ctx, p, 0, len(p.Steps), &host))
-		check(t, r.Synchronize(ctx))
-		out.losses = append(out.losses, float64(stats[dnn.StatLoss]))
+		check(t, r.Launch(ctx, p, 0, p.Update, &host))
+		if wait == eachLoss {
+			check(t, r.WaitLoss(ctx, p))
+			if stats[step] == [dnn.StatFloats]float32{} {
+				t.Errorf("step %d: the loss was waited for and has not come", step)
+			}
+		}
+		check(t, r.Launch(ctx, p, p.Update, len(p.Steps), &host))
+		if wait == eachStep {
+			check(t, r.Synchronize(ctx))
+		}
+	}
+	check(t, r.Synchronize(ctx))
+	for _, s := range stats {
+		out.losses = append(out.losses, float64(s[dnn.StatLoss]))
 	}
 	out.params = map[string][]float64{}
 	for device := range p.Devices {
@@ -232,7 +253,7 @@ func difference(a, b outcome) float64 {
 // steps of float32 rounding (2^-24 each operation, sums of up to 9216 terms).
 func TestColumnsAgree(t *testing.T) {
 	net := eighth(t)
-	merged, apart := runOn(t, net, 1), runOn(t, net, 2)
+	merged, apart := runOn(t, net, 1, eachStep), runOn(t, net, 2, eachStep)
 	if first, last := merged.losses[0], merged.losses[smallSteps-1]; math.Abs(first-last) < 0.1 {
 		t.Fatalf("losses hardly change, %g to %g: the test would see nothing", first, last)
 	}
@@ -254,6 +275,20 @@ func TestColumnsAgree(t *testing.T) {
 	want := runReference(t, net, p, smallSteps, (*reference.Machine).Run)
 	agree("merged and float64", merged, want)
 	agree("apart and float64", apart, want)
+}
+
+// TestAhead: launching ahead of the devices, with the host waiting for the loss or
+// for nothing, changes no bit.
+func TestAhead(t *testing.T) {
+	net := plan.SmallNet(t, 2)
+	for _, devices := range []int{1, 2} {
+		want := runOn(t, net, devices, eachStep)
+		for _, wait := range []pace{eachLoss, never} {
+			if d := difference(runOn(t, net, devices, wait), want); d != 0 {
+				t.Errorf("%d devices, pace %d: relative difference %g", devices, wait, d)
+			}
+		}
+	}
 }
 
 // TestALostWaitIsNoticed takes away, one after the other, the waits for what the

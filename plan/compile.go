@@ -61,6 +61,8 @@ func Compile(net *model.Net, devices []string, o Options) (*Program, error) {
 			b.backward(i)
 		}
 	}
+	b.Update = len(b.Steps)
+	b.Steps = append(b.Steps, b.updates...)
 	if err := b.layout(o.KeepAll); err != nil {
 		return nil, err
 	}
@@ -86,6 +88,7 @@ type builder struct {
 	control []dnn.Tensor     // [part]
 	labels  dnn.Tensor
 	stats   dnn.Tensor
+	updates []Step // to come after all others
 }
 
 func newBuilder(net *model.Net, devices []string, o Options) *builder {
@@ -148,7 +151,7 @@ func (b *builder) tensor(part int, segment Segment, name string, shape ...int) d
 	return dnn.Tensor(len(d.Tensors) - 1)
 }
 
-// pin keeps memory that the host writes from being shared.
+// pin keeps memory that the host writes, or reads the loss from, from being shared.
 func (b *builder) pin(part int, t dnn.Tensor) dnn.Tensor {
 	b.Devices[part].Tensors[t].pinned = true
 	return t
@@ -157,6 +160,9 @@ func (b *builder) pin(part int, t dnn.Tensor) dnn.Tensor {
 func (b *builder) step(layer int, pass Pass, part int, s Stream, a Action) {
 	b.Steps = append(b.Steps, Step{Layer: layer, Pass: pass, Device: part, Stream: s, Action: a})
 }
+
+// signal makes the step that was added last one that the host can wait for.
+func (b *builder) signal() { b.Steps[len(b.Steps)-1].Signal = true }
 
 func (b *builder) launch(layer int, pass Pass, part int, op dnn.Op) {
 	b.step(layer, pass, part, Compute, Launch{op})
@@ -199,7 +205,6 @@ func (b *builder) feed() {
 		views := b.pin(part, b.tensor(part, Work, "views", b.Batch, dnn.ViewFloats))
 		b.control[part] = b.pin(part, b.tensor(part, Work, "control", dnn.ControlBytes/4))
 		b.input[part] = b.tensor(part, Work, "input", b.images(dnn.Shape(in))...)
-		b.step(model.InputIndex, Feed, part, Copy, Upload{Control, b.control[part]})
 		b.step(model.InputIndex, Feed, part, Copy, Upload{Pixels, pixels})
 		b.step(model.InputIndex, Feed, part, Copy, Upload{Views, views})
 		b.launch(model.InputIndex, Forward, part, dnn.Input{
@@ -208,6 +213,10 @@ func (b *builder) feed() {
 	}
 	b.labels = b.pin(0, b.tensor(0, Work, "labels", b.Batch))
 	b.step(model.InputIndex, Feed, 0, Copy, Upload{Labels, b.labels})
+	for part, control := range b.control {
+		b.step(model.InputIndex, Feed, part, Copy, Upload{Control, control})
+		b.signal()
+	}
 	if b.Mode == Train {
 		for _, add := range momentum {
 			add()
@@ -219,8 +228,10 @@ func (b *builder) feed() {
 func (b *builder) results() {
 	last := len(b.Net.Layers) - 1
 	b.step(last, Result, 0, Copy, Download{Stats, b.stats})
+	b.signal()
 	if b.Mode == Test {
 		b.step(last, Result, 0, Copy, Download{Probabilities, b.out[last][0]})
+		b.signal()
 	}
 }
 
@@ -370,6 +381,9 @@ func (b *builder) forwardOn(i, part int) {
 		p := b.params[i][part]
 		op = dnn.FullForward{Full: b.full(i), X: x, W: p[0], B: p[1], Y: y}
 	case model.Activation:
+		if s.Func == model.Relu && b.inPlace(i) && b.fuse(l.From[0], part) {
+			return
+		}
 		op = dnn.ActivationForward{Count: b.Batch * out.Size(), Func: function(s.Func), X: x, Y: y}
 	case model.Pool:
 		pool := dnn.Pool{Batch: b.Batch, In: in, Out: out, Window: window(s.Window)}
@@ -388,10 +402,23 @@ func (b *builder) forwardOn(i, part int) {
 		}
 		op = b.dropout(i, part, s, x, y)
 	case model.Softmax:
-		b.stats = b.tensor(part, Work, "stats", dnn.StatFloats)
+		b.stats = b.pin(part, b.tensor(part, Work, "stats", dnn.StatFloats))
 		op = dnn.SoftmaxForward{Batch: b.Batch, Classes: out.C, X: x, Y: y, Labels: b.labels, Stats: b.stats}
 	}
 	b.launch(i, Forward, part, op)
+}
+
+// fuse has layer i's operation on part, if it can, do the ReLU after it as well.
+func (b *builder) fuse(i, part int) bool {
+	for s := len(b.Steps) - 1; s >= 0 && b.Steps[s].Layer >= i; s-- {
+		launch, ok := b.Steps[s].Action.(Launch)
+		if full, isFull := launch.Op.(dnn.FullForward); ok && isFull && b.Steps[s].Layer == i && b.Steps[s].Device == part {
+			full.Relu = true
+			b.Steps[s].Action = Launch{full}
+			return true
+		}
+	}
+	return false
 }
 
 // inPlace reports whether layer i may write over what it reads: an activation
@@ -444,8 +471,8 @@ func function(f model.Func) dnn.Func {
 	return map[model.Func]dnn.Func{model.Relu: dnn.Relu, model.Tanh: dnn.Tanh, model.Sigmoid: dnn.Sigmoid}[f]
 }
 
-// backward plans the gradients of layer i and its update, if anything at or
-// below it learns.
+// backward plans the gradients of layer i, and its update for later, if anything
+// at or below it learns.
 func (b *builder) backward(i int) {
 	if !b.learns[i] {
 		return
@@ -558,8 +585,8 @@ func (b *builder) backwardOn(i, part int, dy dnn.Tensor) {
 	}
 }
 
-// learn plans the gradients by layer i's parameters, made by op, and their
-// updates, unless they stand still.
+// learn plans the gradients by layer i's parameters, made by op, and for later
+// their updates, unless they stand still.
 func (b *builder) learn(i, part int, op func(dw, db dnn.Tensor) dnn.Op) {
 	l := b.Net.Layers[i]
 	p, _ := l.Params()
@@ -575,10 +602,10 @@ func (b *builder) learn(i, part int, op func(dw, db dnn.Tensor) dnn.Op) {
 		if rate == 0 {
 			return
 		}
-		b.launch(i, Update, part, dnn.Update{
+		b.updates = append(b.updates, Step{Layer: i, Pass: Update, Device: part, Stream: Compute, Action: Launch{dnn.Update{
 			Count: int(tensor(t).Bytes / 4), Momentum: float32(b.Net.Train.Momentum),
 			Decay: float32(b.Net.Train.Decay * decay), Rate: float32(rate),
-			Control: b.control[part], G: g, W: t, V: v})
+			Control: b.control[part], G: g, W: t, V: v}}})
 	}
 	update(tensors[0], dw, tensors[2], p.Rate, p.Decay)
 	update(tensors[1], db, tensors[3], p.BiasRate, p.BiasDecay)

@@ -18,6 +18,13 @@
 // reads and writes which memory, in this run of the program and the one before,
 // and stands in [Step.Waits]. So a program can be launched again and again
 // without the host waiting in between.
+//
+// A training step goes forward, then backward, and updates the weights last: all
+// updates come after all of backward, so that the host looks at the loss, and may
+// keep the weights as they are, while the devices work. The price is memory: the
+// gradients of all parameters live until then. Pixels are uploaded first and
+// control last, because the control of the run before is in use until its last
+// update, and nothing of the next batch should wait for that.
 package plan
 
 import (
@@ -42,7 +49,8 @@ type Program struct {
 	Mode    Mode
 	Devices []*Device
 	Steps   []Step
-	Forward int // count of steps up to the loss; the rest is backward and update
+	Forward int // count of steps up to the loss
+	Update  int // count of steps up to the last of backward; the rest is updates
 }
 
 // Device is what a program uses on one device.
@@ -74,8 +82,8 @@ type Tensor struct {
 	Segment Segment
 	Offset  int64
 	// First and Last are the first and the last step that use it. Memory that
-	// the host writes is never shared, so that the next step's data can come
-	// while this one's is worked on.
+	// the host writes, or reads the loss from, is never shared, so that the next
+	// step's data can come, and this one's loss go, while others are worked on.
 	First, Last int
 	pinned      bool
 }
@@ -128,7 +136,7 @@ type Step struct {
 	Stream Stream
 	Action Action
 	Waits  []int // steps, on other streams, that must have been done before: of this run if they stand above, else of the one before
-	Signal bool  // whether other streams wait for it
+	Signal bool  // whether other streams, or the host, wait for it
 }
 
 // Action is what a step does: [Launch], [Peer], [Upload] or [Download].

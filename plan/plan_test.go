@@ -115,13 +115,11 @@ func TestColumnsTalkOnlyAcross(t *testing.T) {
 	}
 }
 
-// unordered returns the pairs of steps of two runs of p which use the same bytes,
-// at least one of them writing, and which nothing orders. It is independent of
-// the search that found the waits: reachability over the edges of streams and
-// waits, and every pair of uses compared by address.
-func unordered(p *Program) []string {
+// befores returns the order of two runs of p, by reachability over the edges of
+// streams and waits: befores[b][a] says that step a is done when b starts.
+func befores(p *Program) [][]bool {
 	n := len(p.Steps)
-	before := make([][]bool, 2*n) // before[b][a]: a is done when b starts
+	before := make([][]bool, 2*n)
 	lastOn := map[[2]int]int{}
 	for at := range 2 * n {
 		s := &p.Steps[at%n]
@@ -145,6 +143,14 @@ func unordered(p *Program) []string {
 		}
 		lastOn[stream] = at
 	}
+	return before
+}
+
+// unordered returns the pairs of steps of two runs of p which use the same bytes,
+// at least one of them writing, and which nothing orders. It is independent of
+// the search that found the waits: every pair of uses is compared by address.
+func unordered(p *Program) []string {
+	n, before := len(p.Steps), befores(p)
 	type place struct {
 		device    int
 		segment   Segment
@@ -186,6 +192,93 @@ func TestEveryConflictIsOrdered(t *testing.T) {
 			p := compile(t, testNet(t, c.columns), c.devices, Options{Mode: mode})
 			if bad := unordered(p); len(bad) > 0 {
 				t.Errorf("%d columns on %d devices, mode %v: not ordered: %q", c.columns, c.devices, mode, bad)
+			}
+		}
+	}
+}
+
+// TestForwardBackwardUpdate: the weights stay as they are until the last step of
+// backward, and a device is fed in the order in which the next batch may come.
+func TestForwardBackwardUpdate(t *testing.T) {
+	for _, c := range []struct{ columns, devices int }{{1, 1}, {2, 1}, {2, 2}} {
+		p := compile(t, testNet(t, c.columns), c.devices, Options{})
+		uploads := make([][]Slot, c.devices)
+		for i := range p.Steps {
+			s := &p.Steps[i]
+			part := []bool{i < p.Forward, i >= p.Forward && i < p.Update, i >= p.Update}
+			if want := map[Pass]int{Feed: 0, Forward: 0, Result: 0, Backward: 1, Update: 2}[s.Pass]; !part[want] {
+				t.Errorf("%d columns on %d devices: forward ends at %d and backward at %d, but %d is %s", c.columns, c.devices, p.Forward, p.Update, i, p.StepName(i))
+			}
+			for _, a := range s.accesses() {
+				if tensor := p.Devices[a.device].Tensors[a.tensor]; a.write && tensor.Segment == State && i < p.Update {
+					t.Errorf("%s writes %s", p.StepName(i), tensor.Name)
+				}
+			}
+			if up, ok := s.Action.(Upload); ok {
+				uploads[s.Device] = append(uploads[s.Device], up.Slot)
+			}
+		}
+		for device, got := range uploads {
+			want := []Slot{Pixels, Views, Labels, Control}
+			if device > 0 {
+				want = []Slot{Pixels, Views, Control} // labels are for the softmax
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("device %d is sent %v, want %v", device, got, want)
+			}
+		}
+		if test := compile(t, p.Net, c.devices, Options{Mode: Test}); test.Forward != len(test.Steps) || test.Update != len(test.Steps) {
+			t.Errorf("a program that tests has %d steps, forward %d, up to updates %d", len(test.Steps), test.Forward, test.Update)
+		}
+	}
+}
+
+// TestNothingWaitsForTheHost: the next batch comes before the updates, all uploads
+// are over when the host has waited for forward, and the loss on its way to the
+// host holds nothing up.
+func TestNothingWaitsForTheHost(t *testing.T) {
+	bare := &model.Net{Name: "bare", Input: model.Shape{C: 3, H: 1, W: 1}, Columns: 2, Data: model.DefaultData(), Train: model.DefaultTrain(),
+		Layers: []*model.Layer{{Name: "softmax", Spec: model.Softmax{}, From: []int{model.InputIndex}}}} // what the second device is sent, nobody reads
+	for _, problem := range bare.Infer() {
+		t.Fatalf("%+v", problem)
+	}
+	for _, c := range []struct {
+		net     *model.Net
+		devices int
+	}{{testNet(t, 1), 1}, {testNet(t, 2), 1}, {testNet(t, 2), 2}, {bare, 2}} {
+		for _, mode := range []Mode{Train, Test} {
+			p := compile(t, c.net, c.devices, Options{Mode: mode})
+			n, before := len(p.Steps), befores(p)
+			heard := func(i int) bool { // by the host, when it waits
+				for w := range p.Forward {
+					if p.Steps[w].Signal && (w == i || before[w][i]) {
+						return true
+					}
+				}
+				return false
+			}
+			for i := range p.Steps {
+				s := &p.Steps[i]
+				switch a := s.Action.(type) {
+				case Upload:
+					for u := p.Update; u < n; u++ {
+						if before[n+i][u] && a.Slot != Control {
+							t.Errorf("%s of the next batch waits for %s", p.StepName(i), p.StepName(u))
+						}
+					}
+					if !heard(i) {
+						t.Errorf("%s may be under way when forward is over", p.StepName(i))
+					}
+				case Download:
+					for w := range p.Steps {
+						if slices.Contains(p.Steps[w].Waits, i) && w > i {
+							t.Errorf("%s waits for %s", p.StepName(w), p.StepName(i))
+						}
+					}
+					if !s.Signal {
+						t.Errorf("the host cannot wait for %s", p.StepName(i))
+					}
+				}
 			}
 		}
 	}
@@ -254,6 +347,40 @@ func TestWeightsLieAtTheSamePlace(t *testing.T) {
 		}
 		if x, y := train.Devices[d].Tensors[train.Devices[d].Mean].Offset, test.Devices[d].Tensors[test.Devices[d].Mean].Offset; x != y {
 			t.Errorf("device %d: the mean lies at %d and %d", d, x, y)
+		}
+	}
+}
+
+// TestReluIsFused: a ReLU after a full layer, which alone reads it, is part of the
+// layer's product, unless somebody wants to look at what it is made of.
+func TestReluIsFused(t *testing.T) {
+	net := testNet(t, 2)
+	for _, c := range []struct {
+		o    Options
+		want string
+	}{
+		{Options{}, "fused true, apart 0"},
+		{Options{Mode: Test}, "fused true, apart 0"},
+		{Options{KeepAll: true}, "fused false, apart 2"},
+	} {
+		fused, apart := false, 0
+		for i, s := range compile(t, net, 2, c.o).Steps {
+			if s.Layer < 0 || s.Pass != Forward {
+				continue
+			}
+			name := net.Layers[s.Layer].Name
+			if name == "relu5" {
+				apart++
+			}
+			if launch, ok := s.Action.(Launch); ok {
+				full, _ := launch.Op.(dnn.FullForward)
+				if fused = fused || full.Relu; full.Relu && name != "fc5" {
+					t.Errorf("step %d: %s has a ReLU", i, name)
+				}
+			}
+		}
+		if got := fmt.Sprintf("fused %v, apart %d", fused, apart); got != c.want {
+			t.Errorf("%+v: %s, want %s", c.o, got, c.want)
 		}
 	}
 }

@@ -130,7 +130,7 @@ func (r *Runner) prepare(p *Program) (*prepared, error) {
 
 // Launch issues the steps from first up to, but not including, end. The slots of
 // host that these steps upload or download belong to the device until
-// [Runner.Synchronize].
+// [Runner.WaitLoss] or [Runner.Synchronize].
 func (r *Runner) Launch(ctx context.Context, p *Program, first, end int, host *Host) error {
 	if r.last != p { // programs share memory without knowing of each other
 		if err := r.Synchronize(ctx); err != nil {
@@ -182,6 +182,25 @@ func (r *Runner) Synchronize(ctx context.Context) error {
 		}
 	}
 	return first
+}
+
+// WaitLoss waits until the forward steps of p that were launched last are done,
+// whatever was launched behind them: their uploads are over, and the loss is on
+// the host. It returns the first error so far of any device.
+func (r *Runner) WaitLoss(ctx context.Context, p *Program) error {
+	events := r.programs[p].events
+	for i := p.Forward - 1; i >= 0; i-- { // from the loss down: the others are reached by then, but for their errors
+		if events[i] == nil {
+			continue
+		}
+		if err := events[i].Synchronize(ctx); err != nil {
+			if first := r.Synchronize(ctx); first != nil {
+				return first // and Close will not return it again
+			}
+			return err
+		}
+	}
+	return nil
 }
 
 // Write copies data to a tensor of a device and waits for it.

@@ -7,6 +7,7 @@ import (
 
 	"alexnet/dnn"
 	"alexnet/dnn/cpu"
+	"alexnet/internal/raw"
 	"alexnet/plan"
 )
 
@@ -52,4 +53,33 @@ func TestRunnerWithoutMemory(t *testing.T) {
 	if _, err := plan.NewRunner([]dnn.Device{d}, p); err == nil || !strings.Contains(err.Error(), "2 devices cannot run on 1") {
 		t.Errorf("a program for two devices on one: %v", err)
 	}
+}
+
+// TestWaitLossReportsEarlierWork: labels that are no class make the loss worthless,
+// and the host hears of it when it asks for the loss, once.
+func TestWaitLossReportsEarlierWork(t *testing.T) {
+	net := plan.SmallNet(t, 2)
+	p, err := plan.Compile(net, []string{"cpu:0", "cpu:1"}, plan.Options{Batch: smallBatch})
+	check(t, err)
+	var devices []dnn.Device
+	for _, name := range []string{"cpu:0", "cpu:1"} {
+		d, err := cpu.New(name)
+		check(t, err)
+		defer func() { check(t, d.Close()) }()
+		devices = append(devices, d)
+	}
+	r, err := plan.NewRunner(devices, p)
+	check(t, err)
+	defer func() { check(t, r.Close()) }() // which returns what nobody has heard of
+	ctx := t.Context()
+	check(t, r.WaitLoss(ctx, p)) // of nothing
+	host := plan.Host{
+		plan.Pixels: make([]byte, smallBatch*net.Input.Size()), plan.Views: raw.Bytes(make([]float32, smallBatch*dnn.ViewFloats)),
+		plan.Labels: raw.Bytes([]int32{0, 99}), plan.Control: make([]byte, dnn.ControlBytes), plan.Stats: make([]byte, 4*dnn.StatFloats),
+	}
+	check(t, r.Launch(ctx, p, 0, p.Forward, &host))
+	if err := r.WaitLoss(ctx, p); err == nil || !strings.Contains(err.Error(), "device cpu:0: cpu:0: SoftmaxForward: image 1 of the batch has label 99") {
+		t.Errorf("error %v", err)
+	}
+	check(t, r.WaitLoss(ctx, p))
 }

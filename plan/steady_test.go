@@ -43,9 +43,9 @@ func TestStepsDoNotAllocate(t *testing.T) {
 		}
 		ctx := t.Context()
 		got := testing.AllocsPerRun(20, func() {
-			check(t, r.Launch(ctx, p, 0, p.Forward, &host))
-			check(t, r.Synchronize(ctx))
-			check(t, r.Launch(ctx, p, p.Forward, len(p.Steps), &host))
+			check(t, r.Launch(ctx, p, 0, p.Update, &host))
+			check(t, r.WaitLoss(ctx, p))
+			check(t, r.Launch(ctx, p, p.Update, len(p.Steps), &host))
 			check(t, r.Synchronize(ctx))
 		})
 		if got != 0 {

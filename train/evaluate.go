@@ -8,7 +8,6 @@ import (
 	"math"
 
 	"alexnet/dnn"
-	"alexnet/internal/raw"
 	"alexnet/loader"
 	"alexnet/plan"
 )
@@ -64,34 +63,22 @@ func (t *tally) result(views int) Result {
 	return Result{Images: t.images, Views: views, Top1Error: t.top1 / n, Top5Error: t.top5 / n, Loss: t.loss / n}
 }
 
-// host is the memory behind the slots of a program.
-type host struct {
-	slots   plan.Host
-	control [dnn.ControlBytes / 4]uint32
-	stats   [dnn.StatFloats]float32
-	probs   []float32 // [batch, classes]
-}
-
-func newHost(p *plan.Program) *host {
-	h := &host{probs: make([]float32, p.Batch*p.Net.Classes())}
-	h.slots[plan.Control] = raw.Bytes(h.control[:])
-	h.slots[plan.Stats] = raw.Bytes(h.stats[:])
-	h.slots[plan.Probabilities] = raw.Bytes(h.probs)
-	return h
-}
-
-func (h *host) set(b *loader.Batch, step int64, rate float64) {
-	h.slots[plan.Pixels] = b.Pixels
-	h.slots[plan.Views] = raw.Bytes(b.Views)
-	h.slots[plan.Labels] = raw.Bytes(b.Labels)
-	h.control = [...]uint32{uint32(step), math.Float32bits(float32(rate))}
-}
-
-// predict runs a test program over one pass of batches and calls each with every
-// image's index, label and probabilities, averaged over its views (section 4.1),
-// in order. The probabilities are each's only until it returns.
-func predict(ctx context.Context, r *plan.Runner, p *plan.Program, h *host, batches *loader.Batches, views int,
-	each func(image int64, label int32, probabilities []float64)) error {
+// predict runs a test program over one pass of a set's test split and calls each
+// with every image's index, label and probabilities, averaged over its views
+// (section 4.1), in order. The probabilities are each's only until it returns.
+// Batches are made in memory of the host that device takes.
+func predict(ctx context.Context, device dnn.Device, r *plan.Runner, p *plan.Program, h *host, set *loader.Set, views int,
+	each func(image int64, label int32, probabilities []float64)) (err error) {
+	m := memory{device: device}
+	defer func() { err = errors.Join(err, m.Close()) }()
+	batches, err := set.Test(ctx, loader.Options{
+		Split: "test", Rows: p.Batch, Height: p.Net.Input.H, Width: p.Net.Input.W, Views: views, Memory: m.take,
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, batches.Close()) }()
+	begun := context.WithoutCancel(ctx) // nothing may be under way when memory is given back
 	classes := p.Net.Classes()
 	sum, seen := make([]float64, classes), 0
 	for {
@@ -103,18 +90,19 @@ func predict(ctx context.Context, r *plan.Runner, p *plan.Program, h *host, batc
 			return err
 		}
 		h.set(b, 0, 0)
-		if err := r.Launch(ctx, p, 0, len(p.Steps), &h.slots); err != nil {
-			return err
+		err = r.Launch(begun, p, 0, len(p.Steps), &h.slots)
+		if done := r.Synchronize(begun); err == nil {
+			err = done
 		}
-		if err := r.Synchronize(ctx); err != nil {
+		if err != nil {
 			return err
 		}
 		for row, label := range b.Labels {
 			if label < 0 {
 				continue
 			}
-			for c, v := range h.probs[row*classes : (row+1)*classes] {
-				sum[c] += float64(v) / float64(views)
+			for c := range sum {
+				sum[c] += float64(h.probs[row*classes+c]) / float64(views)
 			}
 			if seen++; seen == views {
 				each(b.Images[row], label, sum)

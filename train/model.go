@@ -20,6 +20,7 @@ type Model struct {
 	path       string
 	runner     *plan.Runner
 	program    *plan.Program
+	memory     memory
 	host       *host
 }
 
@@ -46,13 +47,16 @@ func OpenModel(ctx context.Context, path string, devices []dnn.Device, batch int
 	if err != nil {
 		return nil, err
 	}
-	if m.runner, err = plan.NewRunner(devices, m.program); err != nil {
+	m.memory.device = devices[0]
+	if m.host, err = newHost(&m.memory, m.program); err != nil {
 		return nil, err
 	}
-	if err := load(ctx, m.runner, m.program, c.Tensors); err != nil {
-		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), m.runner.Close())
+	if m.runner, err = plan.NewRunner(devices, m.program); err != nil {
+		return nil, errors.Join(err, m.memory.Close())
 	}
-	m.host = newHost(m.program)
+	if err := load(ctx, m.runner, m.program, c.Tensors); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), m.Close())
+	}
 	return m, nil
 }
 
@@ -127,11 +131,7 @@ func (m *Model) Predict(ctx context.Context, set *loader.Set, views int, each fu
 		return fmt.Errorf("%s was trained on images of %dx%d, but those of the data set %s are %dx%d: pack them in that size",
 			m.path, h, w, set.Info().Name, set.Info().Height, set.Info().Width)
 	}
-	batches, err := set.Test(ctx, testOptions(m.Net, m.program.Batch, views))
-	if err != nil {
-		return err
-	}
-	return errors.Join(predict(ctx, m.runner, m.program, m.host, batches, views, each), batches.Close())
+	return predict(ctx, m.memory.device, m.runner, m.program, m.host, set, views, each)
 }
 
 // at returns list[i], or nothing past its end.
@@ -140,10 +140,6 @@ func at(list []string, i int) string {
 		return list[i]
 	}
 	return ""
-}
-
-func testOptions(net *model.Net, rows, views int) loader.Options {
-	return loader.Options{Split: "test", Rows: rows, Height: net.Input.H, Width: net.Input.W, Views: views}
 }
 
 // Test tests the mean of the outputs of several checkpoints (section 7 averages
@@ -203,4 +199,4 @@ func Test(ctx context.Context, paths []string, devices []dnn.Device, set *loader
 }
 
 // Close gives back the devices' memory. The devices remain the caller's.
-func (m *Model) Close() error { return m.runner.Close() }
+func (m *Model) Close() error { return errors.Join(m.runner.Close(), m.memory.Close()) }

@@ -76,6 +76,7 @@ type run struct {
 	runner *plan.Runner
 	train  *plan.Program
 	test   *plan.Program
+	memory memory // of the first device; given back after the runner
 	host   *host
 	probs  *host // for tests
 	record *metrics.Writer
@@ -96,6 +97,7 @@ func Run(ctx context.Context, c Config) (err error) {
 	if err := r.check(); err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, r.memory.Close()) }()
 	if err := r.prepare(); err != nil {
 		return err
 	}
@@ -144,11 +146,15 @@ func (r *run) prepare() (err error) {
 	if r.test, err = plan.Compile(r.Net, names, o); err != nil {
 		return err
 	}
-	if r.runner, err = plan.NewRunner(r.Devices, r.train, r.test); err != nil {
+	r.memory.device = r.Devices[0]
+	if r.host, err = newHost(&r.memory, r.train); err != nil {
 		return err
 	}
-	r.host, r.probs = newHost(r.train), newHost(r.test)
-	return nil
+	if r.probs, err = newHost(&r.memory, r.test); err != nil {
+		return err
+	}
+	r.runner, err = plan.NewRunner(r.Devices, r.train, r.test)
+	return err
 }
 
 // start makes the run's folder and the first weights, or takes both from where
@@ -252,7 +258,7 @@ func (r *run) loop(ctx context.Context) (err error) {
 	batch := int64(r.Net.Train.Batch)
 	batches, err := r.Set.Train(ctx, loader.Options{
 		Split: "train", Rows: int(batch), Height: r.Net.Input.H, Width: r.Net.Input.W,
-		Mirror: r.Net.Data.Mirror, Color: r.Net.Data.Color, Seed: r.Net.Train.Seed,
+		Mirror: r.Net.Data.Mirror, Color: r.Net.Data.Color, Seed: r.Net.Train.Seed, Memory: r.memory.take,
 	}, r.step*batch)
 	if err != nil {
 		return err
@@ -281,7 +287,7 @@ func (r *run) loop(ctx context.Context) (err error) {
 		if err := r.learn(b, r.sched.rate(r.Net.Train, passes)); err != nil {
 			return err
 		}
-		batches.Release(b)
+		batches.Release(b) // the loss is known, so its upload is over
 		r.Progress(r.step, r.steps)
 		passEnds := r.step*batch/r.images > int64(r.sched.Tested) // which saves, after its test
 		save := r.SaveEvery > 0 && r.step%r.SaveEvery == 0 && !passEnds
@@ -303,23 +309,26 @@ func (r *run) loop(ctx context.Context) (err error) {
 }
 
 // learn does one step. The loss is looked at before the weights are changed, so
-// that a loss that is no number leaves them as they were.
+// that a loss that is no number leaves them as they were. The devices go backward
+// meanwhile, and learn returns before they have updated the weights, so that they
+// find the next step waiting and never stand still. Once the loss is known, so are
+// the step's uploads over, and the host can be set for the next.
 func (r *run) learn(b *loader.Batch, rate float64) error {
 	ctx := context.Background() // a step that was begun is finished
-	h := r.host
+	p, h := r.train, r.host
 	h.set(b, r.step, rate)
-	if err := r.runner.Launch(ctx, r.train, 0, r.train.Forward, &h.slots); err != nil {
+	if err := r.runner.Launch(ctx, p, 0, p.Update, &h.slots); err != nil {
 		return err
 	}
-	if err := r.runner.Synchronize(ctx); err != nil {
+	if err := r.runner.WaitLoss(ctx, p); err != nil {
 		return err
 	}
-	n := float64(r.train.Batch)
+	n := float64(p.Batch)
 	loss := float64(h.stats[dnn.StatLoss]) / n
 	if math.IsNaN(loss) || math.IsInf(loss, 0) {
 		return r.diverged(ctx, loss, rate)
 	}
-	if err := r.runner.Launch(ctx, r.train, r.train.Forward, len(r.train.Steps), &h.slots); err != nil {
+	if err := r.runner.Launch(ctx, p, p.Update, len(p.Steps), &h.slots); err != nil {
 		return err
 	}
 	r.step++
@@ -387,17 +396,13 @@ func (r *run) endPass(ctx context.Context, passes int) error {
 // evaluate tests with the centre patch of each image.
 func (r *run) evaluate(ctx context.Context) (Result, error) {
 	const views = 1
-	batches, err := r.Set.Test(ctx, testOptions(r.Net, r.test.Batch, views))
-	if err != nil {
-		return Result{}, err
-	}
 	var t tally
 	total := images(r.Set, "test")
-	err = predict(ctx, r.runner, r.test, r.probs, batches, views, func(_ int64, label int32, p []float64) {
+	err := predict(ctx, r.Devices[0], r.runner, r.test, r.probs, r.Set, views, func(_ int64, label int32, p []float64) {
 		t.add(label, p)
 		r.Testing(t.images, total)
 	})
-	return t.result(views), errors.Join(err, batches.Close())
+	return t.result(views), err
 }
 
 // save writes a checkpoint under the given names and then as the newest, so that

@@ -28,6 +28,7 @@ type Device struct {
 	team    *team
 	streams atomic.Int64 // open ones
 	buffers atomic.Int64 // open ones
+	hosts   atomic.Int64 // open ones
 	closed  bool
 }
 
@@ -44,14 +45,14 @@ func New(name string) (*Device, error) {
 // Name returns the name given to New.
 func (d *Device) Name() string { return d.name }
 
-// Close ends the device. It fails, and does nothing, while streams or buffers
-// are open.
+// Close ends the device. It fails, and does nothing, while streams, buffers or
+// host memory are open.
 func (d *Device) Close() error {
 	if d.closed {
 		return nil
 	}
-	if s, b := d.streams.Load(), d.buffers.Load(); s > 0 || b > 0 {
-		return fmt.Errorf("%s: %d streams and %d buffers are still open; close them before the device", d.name, s, b)
+	if s, b, h := d.streams.Load(), d.buffers.Load(), d.hosts.Load(); s > 0 || b > 0 || h > 0 {
+		return fmt.Errorf("%s: %d streams, %d buffers and %d blocks of host memory are still open; close them before the device", d.name, s, b, h)
 	}
 	d.closed = true
 	leaveTeam()
@@ -76,28 +77,47 @@ type buffer struct {
 // alignment of new buffers: a cache line, and the widest vector register.
 const alignment = 64
 
-// held is the sum over all devices of the buffers that are open.
+// held is the sum over all devices of the memory that is open.
 var held atomic.Int64
 
-// NewBuffer takes memory. What the machine does not have is refused here, since
-// a Go program that runs out of memory cannot go on.
+// NewBuffer takes memory.
 func (d *Device) NewBuffer(bytes int64) (dnn.Buffer, error) {
+	mem, err := d.take(bytes, "a buffer")
+	if err != nil {
+		return nil, err
+	}
+	d.buffers.Add(1)
+	b := &buffer{mem: mem, device: d}
+	b.owner = b
+	return b, nil
+}
+
+// NewHost takes ordinary memory: copies from and to all of it are alike.
+func (d *Device) NewHost(bytes int64) (dnn.Host, error) {
+	mem, err := d.take(bytes, "host memory")
+	if err != nil {
+		return nil, err
+	}
+	d.hosts.Add(1)
+	return &host{mem: mem, device: d}, nil
+}
+
+// take takes memory. What the machine does not have is refused here, since a Go
+// program that runs out of memory cannot go on.
+func (d *Device) take(bytes int64, what string) ([]byte, error) {
 	if err := d.usable(); err != nil {
 		return nil, err
 	}
 	if bytes < 0 {
-		return nil, fmt.Errorf("%s: a buffer of %d bytes", d.name, bytes)
+		return nil, fmt.Errorf("%s: %s of %d bytes", d.name, what, bytes)
 	}
 	if err := fits(bytes); err != nil {
-		return nil, fmt.Errorf("%s: a buffer of %w", d.name, err)
+		return nil, fmt.Errorf("%s: %s of %w", d.name, what, err)
 	}
 	held.Add(bytes)
-	d.buffers.Add(1)
 	mem := make([]byte, bytes+alignment)
 	skip := -uintptr(unsafe.Pointer(unsafe.SliceData(mem))) % alignment
-	b := &buffer{mem: mem[skip:][:bytes:bytes], device: d}
-	b.owner = b
-	return b, nil
+	return mem[skip:][:bytes:bytes], nil
 }
 
 // fits returns an error if the machine's memory cannot hold so many bytes more.
@@ -128,6 +148,26 @@ func (b *buffer) Close() error {
 	b.device.buffers.Add(-1)
 	b.closed = true
 	b.mem = nil
+	return nil
+}
+
+// host is memory of the host.
+type host struct {
+	mem    []byte
+	device *Device
+	closed bool
+}
+
+func (h *host) Bytes() []byte { return h.mem }
+
+func (h *host) Close() error {
+	if h.closed {
+		return nil
+	}
+	held.Add(-int64(len(h.mem)))
+	h.device.hosts.Add(-1)
+	h.closed = true
+	h.mem = nil
 	return nil
 }
 

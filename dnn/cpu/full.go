@@ -42,6 +42,12 @@ func (p *preparation) fullForward(op dnn.FullForward) []loop {
 			copy(y[n*op.Out+from:], b[from:from+width])
 		}
 		gemm(blas.NoTrans, blas.Trans, op.Batch, width, in, x[group*in:], op.In, w[from*in:], in, 1, y[from:], op.Out)
+		if op.Relu {
+			for n := range op.Batch {
+				sums := y[n*op.Out+from:][:width]
+				relu(sums, sums)
+			}
+		}
 	}}}
 }
 

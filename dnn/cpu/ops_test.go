@@ -112,10 +112,13 @@ func TestFull(t *testing.T) {
 			r.run(dnn.FullBackwardWeights{Full: f, X: tx, DY: tdy, DW: tdw, DB: tdb})
 			c := reference.FullAsConv(f)
 			dw, db := reference.ConvWeights(c, false, wide(x), wide(dy))
-			r.near("y", r.read(ty), reference.Conv(c, false, wide(x), wide(w), wide(b)))
+			sums := reference.Conv(c, false, wide(x), wide(w), wide(b))
+			r.near("y", r.read(ty), sums)
 			r.near("dx", r.read(tdx), reference.ConvData(c, false, wide(w), wide(dy)))
 			r.near("dw", r.read(tdw), dw)
 			r.near("db", r.read(tdb), db)
+			r.run(dnn.FullForward{Full: f, Relu: true, X: tx, W: tw, B: tb, Y: ty})
+			r.near("y", r.read(ty), reference.Activation(dnn.Relu, sums))
 		})
 	}
 }

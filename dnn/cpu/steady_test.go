@@ -132,6 +132,9 @@ func TestLaunchesDoNotAllocate(t *testing.T) {
 						err = r.stream.Download(host[:4], buffer)
 					}
 					if err == nil {
+						err = event.Synchronize(ctx)
+					}
+					if err == nil {
 						err = r.stream.Synchronize(ctx)
 					}
 					if err != nil {

@@ -53,6 +53,31 @@ type event struct {
 	point point
 }
 
+// Synchronize looks at ctx before and after it waits; the wait is as long as the
+// work that was queued before the point.
+func (e *event) Synchronize(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	p := e.recorded()
+	if p.stream == nil {
+		return nil
+	}
+	p.reach()
+	p.stream.mu.Lock()
+	err := p.stream.err
+	p.stream.mu.Unlock()
+	return errors.Join(err, ctx.Err())
+}
+
+// recorded returns the point that was recorded last; its stream is nil if there
+// is none.
+func (e *event) recorded() point {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.point
+}
+
 func (e *event) Close() error { return nil }
 
 // NewEvent makes an event.
@@ -184,9 +209,7 @@ func (s *stream) Wait(e dnn.Event) error {
 	if !ok {
 		return fmt.Errorf("%s: a %T is not an event of a CPU device", s.device.name, e)
 	}
-	c.mu.Lock()
-	p := c.point
-	c.mu.Unlock()
+	p := c.recorded()
 	if p.stream == nil || p.stream == s {
 		return nil
 	}

@@ -161,12 +161,48 @@ func TestErrorsComeOutOfSynchronize(t *testing.T) {
 	}
 }
 
+// The host waits for the point of an event and no further, and sees errors that
+// the stream keeps.
+func TestEventSynchronize(t *testing.T) {
+	r := newRig(t)
+	e, err := r.device.NewEvent()
+	check(t, err)
+	check(t, e.Synchronize(t.Context())) // never recorded: reached
+	var got []int
+	behind := make(chan struct{})
+	check(t, r.stream.Launch(note(r.device, &got, 1)))
+	check(t, r.stream.Record(e))
+	check(t, r.stream.Launch(hold(r.device, behind)))
+	check(t, e.Synchronize(t.Context()))
+	if len(got) != 1 {
+		t.Error("the point was not reached")
+	}
+	broken := &task{op: dnn.Scale{}, device: r.device, loops: []loop{{n: 1, body: func(*worker, int) { panic("broken on purpose") }}}}
+	check(t, r.stream.Launch(broken))
+	check(t, e.Synchronize(t.Context())) // the point is where it was
+	check(t, r.stream.Record(e))
+	close(behind)
+	for range 2 {
+		if err := e.Synchronize(t.Context()); err == nil || !strings.Contains(err.Error(), "broken on purpose") {
+			t.Errorf("after a task that failed: error %v", err)
+		}
+	}
+	if err := r.stream.Synchronize(t.Context()); err == nil || !strings.Contains(err.Error(), "broken on purpose") {
+		t.Errorf("the stream lost its error: %v", err)
+	}
+	check(t, errors.Join(e.Synchronize(t.Context()), e.Close()))
+}
+
 func TestSynchronizeHeedsContext(t *testing.T) {
 	r := newRig(t)
+	e, err := r.device.NewEvent()
+	check(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := r.stream.Synchronize(ctx); !errors.Is(err, context.Canceled) {
-		t.Errorf("error %v, want %v", err, context.Canceled)
+	for _, err := range []error{r.stream.Synchronize(ctx), e.Synchronize(ctx)} {
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("error %v, want %v", err, context.Canceled)
+		}
 	}
 }
 
@@ -180,18 +216,24 @@ func TestCloseEndsEverything(t *testing.T) {
 	check(t, err)
 	buf, err := a.NewBuffer(64)
 	check(t, err)
+	mem, err := a.NewHost(64)
+	check(t, err)
 	e, err := a.NewEvent()
 	check(t, err)
 	var got []int
 	check(t, s.Launch(note(a, &got, 1)))
-	if err := a.Close(); err == nil || !strings.Contains(err.Error(), "1 streams and 1 buffers") {
-		t.Errorf("Close with an open stream and buffer: error %v", err)
+	if err := a.Close(); err == nil || !strings.Contains(err.Error(), "1 streams, 1 buffers and 1 blocks of host memory") {
+		t.Errorf("Close with an open stream, buffer and host memory: error %v", err)
 	}
 	check(t, s.Close())
 	if len(got) != 1 {
 		t.Error("Close did not wait for the queued work")
 	}
-	check(t, errors.Join(s.Close(), buf.Close(), buf.Close(), a.Close(), a.Close(), b.Close()))
+	check(t, errors.Join(s.Close(), buf.Close(), buf.Close()))
+	if err := a.Close(); err == nil {
+		t.Error("Close with open host memory was accepted")
+	}
+	check(t, errors.Join(mem.Close(), mem.Close(), a.Close(), a.Close(), b.Close()))
 	for name, err := range map[string]error{
 		"Launch": s.Launch(note(a, &got, 1)), "Record": s.Record(e), "Synchronize": s.Synchronize(t.Context()),
 		"Upload": s.Upload(buf, nil),
@@ -204,7 +246,8 @@ func TestCloseEndsEverything(t *testing.T) {
 	_, err2 := a.NewStream()
 	_, err3 := a.NewEvent()
 	_, err4 := a.Prepare(dnn.Scale{}, nil)
-	for i, err := range []error{err1, err2, err3, err4} {
+	_, err5 := a.NewHost(1)
+	for i, err := range []error{err1, err2, err3, err4, err5} {
 		if err == nil {
 			t.Errorf("call %d on a closed device was accepted", i)
 		}
@@ -273,6 +316,33 @@ func TestBuffers(t *testing.T) {
 	}
 	if _, err := d.NewBuffer(-1); err == nil {
 		t.Error("a buffer of -1 bytes was made")
+	}
+	check(t, d.Close())
+}
+
+func TestHostMemory(t *testing.T) {
+	d, err := New("cpu:7")
+	check(t, err)
+	before := held.Load()
+	for _, n := range []int64{0, 1, 63, 1 << 20} {
+		h, err := d.NewHost(n)
+		check(t, err)
+		b := h.Bytes()
+		if len(b) != int(n) || n > 0 && address(&b[0])%alignment != 0 || held.Load() != before+n {
+			t.Errorf("NewHost(%d) has %d bytes, is not aligned, or not counted", n, len(b))
+		}
+		check(t, errors.Join(h.Close(), h.Close()))
+		if h.Bytes() != nil || held.Load() != before {
+			t.Errorf("NewHost(%d): Close left something", n)
+		}
+	}
+	if runtime.GOOS == "linux" {
+		if _, err := d.NewHost(1 << 60); err == nil || !strings.Contains(err.Error(), "cpu:7: host memory of 1099511627776 MiB does not fit: the machine has") {
+			t.Errorf("more memory than there is: error %v", err)
+		}
+	}
+	if _, err := d.NewHost(-1); err == nil {
+		t.Error("host memory of -1 bytes was made")
 	}
 	check(t, d.Close())
 }

@@ -63,7 +63,7 @@ func (p *preparation) conv(o dnn.Conv) (*conv, error) {
 func (c *conv) math(p *preparation, m cudnn.MathType) {
 	w := c.Window
 	desc, err := p.device.libs.CuDNN.NewConvolution(cudnn.ConvolutionOptions{PadH: w.Pad, PadW: w.Pad, StrideH: w.Stride, StrideW: w.Stride,
-		Groups: c.Groups, Mode: cudnn.CrossCorrelation, Math: m, Compute: cudnn.Float})
+		Groups: c.Groups, Math: m, Compute: cudnn.Float})
 	c.desc = own(p, desc, err)
 }
 

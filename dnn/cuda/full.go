@@ -148,8 +148,12 @@ func (p *preparation) fullForward(o dnn.FullForward) (binding, error) {
 	f := p.full(o.Full)
 	x, makeX := f.factor(p, o.X, int64(f.Batch)*int64(f.In))
 	w, makeW := f.factor(p, o.W, int64(f.in)*int64(f.Out))
+	epilogue := cublaslt.EpilogueBias
+	if o.Relu {
+		epilogue = cublaslt.EpilogueReLUBias
+	}
 	products, err := f.products(p, cublaslt.Product{A: f.w(), B: f.x(), D: result(f.y()), TransA: cublaslt.Trans, Compute: f.compute,
-		Epilogue: cublaslt.EpilogueBias, BiasType: cublaslt.Float32}, w, x, p.at[o.Y], f.in*f.out, f.in, f.out, p.at[o.B])
+		Epilogue: epilogue, BiasType: cublaslt.Float32}, w, x, p.at[o.Y], f.in*f.out, f.in, f.out, p.at[o.B])
 	return sequence(makeX, makeW, products), err
 }
 

@@ -122,7 +122,11 @@ func do(op dnn.Op, at func(dnn.Tensor) []float64) {
 		copy(at(o.DW), dw)
 		copy(at(o.DB), db)
 	case dnn.FullForward:
-		copy(at(o.Y), Conv(FullAsConv(o.Full), false, at(o.X), at(o.W), at(o.B)))
+		y := Conv(FullAsConv(o.Full), false, at(o.X), at(o.W), at(o.B))
+		if o.Relu {
+			y = Activation(dnn.Relu, y)
+		}
+		copy(at(o.Y), y)
 	case dnn.FullBackwardData:
 		copy(at(o.DX), ConvData(FullAsConv(o.Full), false, at(o.W), at(o.DY)))
 	case dnn.FullBackwardWeights:

@@ -1,0 +1,336 @@
+package cuda_test
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"testing"
+
+	"alexnet/dnn"
+	"alexnet/dnn/cpu"
+	"alexnet/dnn/cuda"
+	"alexnet/internal/philox"
+	"alexnet/internal/raw"
+)
+
+// tolerance is on the distance from the CPU's result, relative to its norm. In
+// float32 the sums of these sizes differ by about 1e-6, and powers by as much.
+// The factors of TF32 and bfloat16 are off by up to 2^-11 and 2^-9 each.
+var tolerance = map[cuda.Precision]float64{cuda.FP32: 1e-4, cuda.TF32: 2e-2, cuda.BF16: 2e-2}
+
+// source of random numbers.
+type source struct{ philox.Stream }
+
+func newSource(seed uint64) *source { return &source{philox.NewStream(seed, philox.Init, 0, 0)} }
+
+// between returns a number from lo to hi.
+func (s *source) between(lo, hi int) int { return lo + s.IntN(hi-lo+1) }
+
+// rig does the same on a GPU and on the CPU.
+type rig struct {
+	*testing.T
+	*source
+	gpu, cpu  dnn.Device
+	streams   [2]dnn.Stream
+	buffers   [2]map[dnn.Tensor]dnn.Buffer
+	precision cuda.Precision
+}
+
+func newRig(t *testing.T, gpu dnn.Device, p cuda.Precision, seed uint64) *rig {
+	t.Helper()
+	host, err := cpu.New("cpu")
+	check(t, err)
+	r := &rig{T: t, source: newSource(seed), gpu: gpu, cpu: host, precision: p}
+	for i, d := range r.devices() {
+		r.streams[i], err = d.NewStream()
+		check(t, err)
+		r.buffers[i] = map[dnn.Tensor]dnn.Buffer{}
+	}
+	return r
+}
+
+func (r *rig) devices() [2]dnn.Device { return [2]dnn.Device{r.gpu, r.cpu} }
+
+func (r *rig) close() {
+	r.Helper()
+	for i := range r.streams {
+		check(r, r.streams[i].Close())
+	}
+	r.free()
+	check(r, r.cpu.Close())
+}
+
+func (r *rig) free() {
+	for i := range r.buffers {
+		for _, b := range r.buffers[i] {
+			check(r, b.Close())
+		}
+		clear(r.buffers[i])
+	}
+}
+
+func check(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// guard is how many numbers stand behind each tensor that nothing may change.
+const guard = 64
+
+// run does op on both devices, with random numbers in and poison out, and
+// compares what comes out and what stands behind.
+func (r *rig) run(op dnn.Op) {
+	r.Helper()
+	defer r.free()
+	needs, err := dnn.Needs(op)
+	check(r, err)
+	_, writes := op.Operands()
+	written := map[dnn.Tensor]bool{}
+	for _, w := range writes {
+		written[w] = true
+	}
+	reads, _ := op.Operands()
+	for _, t := range reads {
+		written[t] = false // and perhaps read first
+	}
+	sizes := map[dnn.Tensor]dnn.Need{}
+	for _, n := range needs {
+		if n.Bytes > sizes[n.Tensor].Bytes {
+			sizes[n.Tensor] = n
+		}
+	}
+	for t, n := range sizes {
+		size := (n.Bytes + 3) / 4 * 4
+		mem := make([]byte, size+4*guard)
+		if written[t] {
+			poison(mem)
+		} else {
+			r.fill(n.Name, mem[:size], op)
+			poison(mem[size:])
+		}
+		for i, d := range r.devices() {
+			b, err := d.NewBuffer(int64(len(mem)))
+			check(r, err)
+			r.buffers[i][t] = b
+			check(r, r.streams[i].Upload(b, mem))
+			check(r, r.streams[i].Synchronize(r.Context()))
+		}
+	}
+	switch b := op.(type) { // what the forward pass must have made
+	case dnn.MaxPoolBackward:
+		const x, y = 90, 91
+		r.fresh(x, 4*b.Batch*b.In.Size())
+		r.fresh(y, 4*b.Batch*b.Out.Size())
+		r.forward(dnn.MaxPoolForward{Pool: b.Pool, X: x, Y: y, Where: b.Where}, b.Where)
+	case dnn.LRNBackward:
+		r.forward(dnn.LRNForward{LRN: b.LRN, X: b.X, Y: b.Y}, b.Y)
+	}
+	r.launch(op)
+	seen := map[dnn.Tensor]bool{}
+	for _, w := range writes {
+		if !seen[w] {
+			r.compare(op, sizes[w])
+		}
+		seen[w] = true
+	}
+}
+
+// fresh makes a tensor of random numbers on the CPU.
+func (r *rig) fresh(t dnn.Tensor, bytes int) {
+	r.Helper()
+	mem := make([]byte, bytes)
+	r.fill("", mem, nil)
+	b, err := r.cpu.NewBuffer(int64(bytes))
+	check(r, err)
+	r.buffers[1][t] = b
+	check(r, r.streams[1].Upload(b, mem))
+	check(r, r.streams[1].Synchronize(r.Context()))
+}
+
+// forward does op on the CPU and gives the GPU the same result.
+func (r *rig) forward(op dnn.Op, result dnn.Tensor) {
+	r.Helper()
+	task, err := r.cpu.Prepare(op, r.at(1))
+	check(r, err)
+	check(r, r.streams[1].Launch(task))
+	mem := make([]byte, r.buffers[1][result].Bytes())
+	check(r, r.streams[1].Download(mem, r.buffers[1][result]))
+	check(r, r.streams[1].Synchronize(r.Context()))
+	check(r, r.streams[0].Upload(r.buffers[0][result], mem))
+	check(r, r.streams[0].Synchronize(r.Context()))
+}
+
+func (r *rig) at(i int) func(dnn.Tensor) dnn.Buffer {
+	return func(t dnn.Tensor) dnn.Buffer { return r.buffers[i][t] }
+}
+
+func (r *rig) launch(op dnn.Op) {
+	r.Helper()
+	for i, d := range r.devices() {
+		task, err := d.Prepare(op, r.at(i))
+		check(r, err)
+		check(r, r.streams[i].Launch(task))
+		check(r, r.streams[i].Synchronize(r.Context()))
+		check(r, task.Close())
+	}
+}
+
+func poison(mem []byte) {
+	for i := range mem {
+		mem[i] = 0xff // NaN
+	}
+}
+
+// fill makes an operand's numbers.
+func (r *rig) fill(name string, mem []byte, op dnn.Op) {
+	word := func(i int, v uint32) { binary.LittleEndian.PutUint32(mem[4*i:], v) }
+	switch name {
+	case "Pixels":
+		for i := range mem {
+			mem[i] = byte(r.Uint32())
+		}
+	case "Control":
+		word(0, 7)
+		word(1, math.Float32bits(0.01))
+	case "Labels":
+		classes := 0
+		switch o := op.(type) {
+		case dnn.SoftmaxForward:
+			classes = o.Classes
+		case dnn.SoftmaxBackward:
+			classes = o.Classes
+		}
+		for i := range len(mem) / 4 {
+			word(i, uint32(int32(r.between(-1, classes-1))))
+		}
+	case "Views":
+		o := op.(dnn.Input)
+		for n := range o.Batch {
+			view := []float32{float32(r.between(0, o.MeanH-o.Out.H)), float32(r.between(0, o.MeanW-o.Out.W)), float32(r.IntN(2)), 1, -2, 3}
+			for i, v := range view {
+				word(n*dnn.ViewFloats+i, math.Float32bits(v))
+			}
+		}
+	case "Where": // filled later
+		poison(mem)
+	default:
+		for i := range len(mem) / 4 {
+			word(i, math.Float32bits(float32(r.Normal())))
+		}
+	}
+}
+
+// compare holds the GPU's result against the CPU's.
+func (r *rig) compare(op dnn.Op, n dnn.Need) {
+	r.Helper()
+	var got, want []float32
+	for i, x := range []*[]float32{&got, &want} {
+		*x = make([]float32, r.buffers[i][n.Tensor].Bytes()/4)
+		check(r, r.streams[i].Download(raw.Bytes(*x), r.buffers[i][n.Tensor]))
+		check(r, r.streams[i].Synchronize(r.Context()))
+	}
+	for i := len(got) - guard; i < len(got); i++ {
+		if math.Float32bits(got[i]) != math.MaxUint32 {
+			r.Fatalf("%s: %+v: %s was written behind its end", dnn.NameOf(op), op, n.Name)
+		}
+	}
+	got, want = got[:len(got)-guard], want[:len(want)-guard]
+	if n.Name == "Where" {
+		for i := range want {
+			if math.Float32bits(got[i]) != math.Float32bits(want[i]) {
+				r.Fatalf("%s: %+v: place %d is %d, want %d", dnn.NameOf(op), op, i, math.Float32bits(got[i]), math.Float32bits(want[i]))
+			}
+		}
+		return
+	}
+	var diff, norm float64
+	for i, w := range want {
+		d := float64(got[i]) - float64(w)
+		diff += d * d
+		norm += float64(w) * float64(w)
+	}
+	limit := tolerance[r.precision]
+	if e := math.Sqrt(diff) / math.Max(math.Sqrt(norm), 1e-30); !(e <= limit) && diff != 0 {
+		r.Errorf("%s: %+v: %s is off by %.3g of its norm, want at most %g", dnn.NameOf(op), op, n.Name, e, limit)
+	}
+}
+
+// operations returns one of each operation with random odd sizes.
+func (r *rig) operations() []dnn.Op {
+	groups := r.between(1, 3)
+	w := dnn.Window{H: r.between(1, 4), W: r.between(1, 4), Stride: r.between(1, 3), Pad: r.IntN(3)}
+	in := dnn.Shape{C: groups * r.between(1, 4), H: r.between(4, 11), W: r.between(4, 11)}
+	side := func(n, k int) int { // rounded up or down
+		n += 2*w.Pad - k
+		if r.IntN(2) == 0 && n%w.Stride != 0 {
+			return n/w.Stride + 2
+		}
+		return n/w.Stride + 1
+	}
+	out := dnn.Shape{C: groups * r.between(1, 5), H: side(in.H, w.H), W: side(in.W, w.W)}
+	conv := dnn.Conv{Batch: r.between(1, 5), Groups: groups, In: in, Out: out, Window: w}
+	list := []dnn.Op{
+		dnn.Input{Batch: conv.Batch, Out: dnn.Shape{C: 3, H: in.H, W: in.W}, MeanH: in.H + r.IntN(4), MeanW: in.W + r.IntN(4), Pixels: 1, Views: 2, Mean: 3, Y: 4},
+		dnn.ConvForward{Conv: conv, X: 1, W: 2, B: 3, Y: 4},
+		dnn.ConvBackwardData{Conv: conv, W: 1, DY: 2, DX: 3},
+		dnn.ConvBackwardWeights{Conv: conv, X: 1, DY: 2, DW: 3, DB: 4},
+		dnn.LocalForward{Conv: conv, X: 1, W: 2, B: 3, Y: 4},
+		dnn.LocalBackwardData{Conv: conv, W: 1, DY: 2, DX: 3},
+		dnn.LocalBackwardWeights{Conv: conv, X: 1, DY: 2, DW: 3, DB: 4},
+	}
+	full := dnn.Full{Batch: r.between(1, 9), Groups: groups, In: groups * r.between(1, 30), Out: groups * r.between(1, 30)}
+	list = append(list,
+		dnn.FullForward{Full: full, X: 1, W: 2, B: 3, Y: 4}, dnn.FullForward{Full: full, Relu: true, X: 1, W: 2, B: 3, Y: 4},
+		dnn.FullBackwardData{Full: full, W: 1, DY: 2, DX: 3},
+		dnn.FullBackwardWeights{Full: full, X: 1, DY: 2, DW: 3, DB: 4})
+	count := r.between(1, 700)
+	for f := range dnn.Sigmoid + 1 {
+		list = append(list,
+			dnn.ActivationForward{Count: count, Func: f, X: 1, Y: 2}, dnn.ActivationForward{Count: count, Func: f, X: 1, Y: 1},
+			dnn.ActivationBackward{Count: count, Func: f, Y: 1, DY: 2, DX: 3}, dnn.ActivationBackward{Count: count, Func: f, Y: 1, DY: 2, DX: 2})
+	}
+	pool := dnn.Pool{Batch: conv.Batch, In: in, Out: dnn.Shape{C: in.C, H: out.H, W: out.W}, Window: w}
+	if w := &pool.Window; w.Pad < min(w.H, w.W) && (out.H-1)*w.Stride-w.Pad < in.H && (out.W-1)*w.Stride-w.Pad < in.W {
+		list = append(list,
+			dnn.MaxPoolForward{Pool: pool, X: 1, Y: 2, Where: 3}, dnn.MaxPoolBackward{Pool: pool, Where: 1, DY: 2, DX: 3},
+			dnn.AvgPoolForward{Pool: pool, X: 1, Y: 2}, dnn.AvgPoolBackward{Pool: pool, DY: 1, DX: 2})
+	}
+	lrn := dnn.LRN{Batch: conv.Batch, Groups: groups, Shape: in, Size: r.between(1, 6), Alpha: 0.1, Beta: 0.75, K: 2}
+	for range 2 {
+		list = append(list, dnn.LRNForward{LRN: lrn, X: 1, Y: 2}, dnn.LRNBackward{LRN: lrn, X: 1, Y: 2, DY: 3, DX: 4})
+		lrn.Within = true
+	}
+	classes := r.between(2, 300)
+	first := r.IntN(9)
+	return append(list,
+		dnn.Dropout{Batch: full.Batch, Count: full.In, First: first, Features: first + full.In + r.IntN(5), Rate: 0.4, Seed: 1 << 40, Layer: 3, Control: 1, X: 2, Y: 3},
+		dnn.Scale{Count: count, Factor: 0.5, X: 1, Y: 2}, dnn.Scale{Count: count, Factor: -3, X: 1, Y: 1},
+		dnn.SoftmaxForward{Batch: full.Batch, Classes: classes, X: 1, Y: 2, Labels: 3, Stats: 4},
+		dnn.SoftmaxBackward{Batch: full.Batch, Classes: classes, Y: 1, Labels: 2, DX: 3},
+		dnn.Sum{Rows: 1, Width: count, X: []dnn.Slab{{T: 1}}, Y: dnn.Slab{T: 2}},
+		dnn.Sum{Rows: full.Batch, Width: full.In, Y: dnn.Slab{T: 4, Stride: full.In},
+			X: []dnn.Slab{{T: 1, Offset: 3, Stride: full.In + 2}, {T: 2, Stride: full.In}, {T: 3, Offset: 1, Stride: full.In + 9}}},
+		dnn.Update{Count: count, Momentum: 0.9, Decay: 5e-4, Rate: 2, Control: 1, G: 2, W: 3, V: 4})
+}
+
+func TestOperations(t *testing.T) {
+	const rounds = 12
+	for _, p := range []cuda.Precision{cuda.FP32, cuda.TF32, cuda.BF16} {
+		for _, autotune := range []bool{false, true} {
+			each(t, fmt.Sprintf("%v autotune %v", p, autotune), 1, func(t *testing.T, libs *cuda.Libraries) {
+				d, err := libs.New("gpu", 0, cuda.Options{Precision: p, Autotune: autotune, KernelCache: t.TempDir()})
+				check(t, err)
+				r := newRig(t, d, p, 1)
+				for range rounds {
+					for _, op := range r.operations() {
+						r.run(op)
+					}
+				}
+				r.close()
+				check(t, d.Close())
+			})
+		}
+	}
+}

@@ -1,0 +1,179 @@
+package plan_test
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"testing"
+
+	"alexnet/dnn"
+	"alexnet/dnn/cuda"
+	"alexnet/dnn/cuda/sim"
+	"alexnet/internal/philox"
+	"alexnet/internal/raw"
+	"alexnet/model"
+	"alexnet/plan"
+)
+
+const (
+	simRuns = 3 // launched one after the other without waiting for any
+	// simBatch is one with which tensors that share memory, as the plan sees it, share
+	// bytes that steps of different streams use: else a wait for them would be missed
+	// by nobody.
+	simBatch = 4
+)
+
+// simulate runs a training program on simulated GPUs, one for each ordinal, and
+// returns the bits of all that it leaves: the losses and the parameters. Each run
+// has page-locked memory of its own, which the GPUs may read or write at any time
+// until the end.
+func simulate(t *testing.T, net *model.Net, p *plan.Program, seed uint64, ordinals ...int) []uint32 {
+	t.Helper()
+	ctx := t.Context()
+	m, err := sim.New(sim.Options{GPUs: 2, Seed: seed})
+	check(t, err)
+	defer func() { check(t, m.Close()) }()
+	libs, err := m.Libraries()
+	check(t, err)
+	var devices []dnn.Device
+	var gpus []*cuda.Device
+	for i, ordinal := range ordinals {
+		d, err := libs.New(p.Devices[i].Name, ordinal, cuda.Options{KernelCache: t.TempDir()})
+		check(t, err)
+		defer func() { check(t, d.Close()) }()
+		devices, gpus = append(devices, d), append(gpus, d)
+	}
+	check(t, cuda.Connect(gpus))
+	r, err := plan.NewRunner(devices, p)
+	check(t, err)
+	start := weights(net, p)
+	for device, d := range p.Devices {
+		check(t, r.Write(ctx, p, device, d.Mean, make([]byte, d.Tensors[d.Mean].Bytes)))
+		for _, param := range p.Params(device) {
+			x := start[param.Name]
+			row := len(x) / param.Shape[0]
+			check(t, r.Write(ctx, p, device, param.Tensor, raw.Bytes(x[param.First*row:(param.First+param.Rows)*row])))
+		}
+	}
+	var out []uint32
+	stats := make([]dnn.Host, simRuns)
+	for run := range simRuns {
+		host := pageLocked(t, devices[0], net, run)
+		defer func() {
+			for _, h := range host {
+				check(t, h.Close())
+			}
+		}()
+		stats[run] = host[plan.Stats]
+		slots := plan.Host{}
+		for s, h := range host {
+			slots[s] = h.Bytes()
+		}
+		check(t, r.Launch(ctx, p, 0, len(p.Steps), &slots))
+	}
+	check(t, r.Synchronize(ctx))
+	for _, s := range stats {
+		out = append(out, words(s.Bytes())...)
+	}
+	for device := range p.Devices {
+		for _, param := range p.Params(device) {
+			x := make([]byte, p.Devices[device].Tensors[param.Tensor].Bytes)
+			check(t, r.Read(ctx, p, device, param.Tensor, x))
+			out = append(out, words(x)...)
+		}
+	}
+	check(t, r.Close())
+	return out
+}
+
+func words(b []byte) []uint32 {
+	w := make([]uint32, len(b)/4)
+	copy(raw.Bytes(w), b)
+	return w
+}
+
+// pageLocked returns the slots of one run, all of them different from those of
+// every other.
+func pageLocked(t *testing.T, d dnn.Device, net *model.Net, run int) map[plan.Slot]dnn.Host {
+	t.Helper()
+	s := philox.NewStream(9, philox.Draw, uint32(run), 0)
+	pixels := make([]byte, simBatch*net.Input.Size())
+	for i := range pixels {
+		pixels[i] = byte(s.Uint32())
+	}
+	views := make([]float32, simBatch*dnn.ViewFloats)
+	for i := range views {
+		if i%dnn.ViewFloats > 2 {
+			views[i] = float32(10 * s.Normal())
+		}
+	}
+	labels := make([]int32, simBatch)
+	for i := range labels {
+		labels[i] = int32((run + i) % net.Classes())
+	}
+	host := map[plan.Slot]dnn.Host{}
+	for slot, data := range map[plan.Slot][]byte{
+		plan.Pixels: pixels, plan.Views: raw.Bytes(views), plan.Labels: raw.Bytes(labels),
+		plan.Control: raw.Bytes([]uint32{uint32(run), math.Float32bits(0.001 * float32(run+1))}),
+		plan.Stats:   make([]byte, 4*dnn.StatFloats),
+	} {
+		h, err := d.NewHost(int64(len(data)))
+		check(t, err)
+		copy(h.Bytes(), data)
+		host[slot] = h
+	}
+	return host
+}
+
+// TestSimulatedGPUsKeepTheOrder: in whatever order the streams of GPUs run that
+// the events allow, the same bits come out; and each wait of the plan is needed
+// for that: without it, there is an order in which other bits come out.
+func TestSimulatedGPUsKeepTheOrder(t *testing.T) {
+	const seeds = 40
+	net := plan.SmallNet(t, 2)
+	for _, ordinals := range [][]int{{0, 1}, {0, 0}, {0}} {
+		t.Run(fmt.Sprint(ordinals), func(t *testing.T) {
+			names := []string{"sim:a", "sim:b"}[:len(ordinals)]
+			p, err := plan.Compile(net, names, plan.Options{Batch: simBatch})
+			check(t, err)
+			want := simulate(t, net, p, 0, ordinals...)
+			for seed := range uint64(seeds) {
+				if !slices.Equal(simulate(t, net, p, seed, ordinals...), want) {
+					t.Fatalf("seed %d gives other numbers", seed)
+				}
+			}
+			waits := 0
+			for i := range p.Steps {
+				for j, w := range p.Steps[i].Waits {
+					waits++
+					if !noticed(func(seed uint64) bool {
+						return !slices.Equal(simulate(t, net, without(p, i, j), seed, ordinals...), want)
+					}, 4*seeds) {
+						t.Errorf("%s need not wait for %s, as far as %d seeds tell", p.StepName(i), p.StepName(w), 4*seeds)
+					}
+				}
+			}
+			if waits < 5 {
+				t.Errorf("the plan has %d waits: too few to tell", waits)
+			}
+		})
+	}
+}
+
+// without returns p without one wait of a step.
+func without(p *plan.Program, step, wait int) *plan.Program {
+	q := *p
+	q.Steps = slices.Clone(p.Steps)
+	s := &q.Steps[step]
+	s.Waits = slices.Delete(slices.Clone(s.Waits), wait, wait+1)
+	return &q
+}
+
+func noticed(differs func(seed uint64) bool, seeds uint64) bool {
+	for seed := range seeds {
+		if differs(seed) {
+			return true
+		}
+	}
+	return false
+}
