@@ -14,13 +14,12 @@ import (
 var testCommand = &cli.Command{
 	Name:  "test",
 	Usage: "test a checkpoint, or the mean of several, on a data set's test images",
-	Flags: []cli.Flag{
+	Flags: append(runFlags(),
 		&cli.StringFlag{Name: "model", Usage: "the `CHECKPOINT`, or several with commas, whose outputs are averaged"},
-		dataFlag(), devicesFlag(),
+		dataFlag(),
 		&cli.IntFlag{Name: "views", Usage: "`PATCHES` of each image: 1 (centre) or 10 (default: what the network's file says)"},
 		&cli.IntFlag{Name: "batch", Usage: "patches worked on at once, instead of the network's `N`"},
-		&cli.BoolFlag{Name: "json", Usage: "as JSON"},
-	},
+		&cli.BoolFlag{Name: "json", Usage: "as JSON"}),
 	Action: func(c *cli.Context) (err error) {
 		if c.String("model") == "" {
 			return usagef("which checkpoint? Give -model CHECKPOINT")

@@ -29,15 +29,14 @@ var trainCommand = &cli.Command{
 		"-run: metrics.jsonl, checkpoints, and at the end filters.png and curves.png.\n" +
 		"Without -data the program's own pictures are used: coloured textures of 10 classes, 32x32.\n" +
 		"Ctrl-C saves a checkpoint and leaves; -resume goes on from the newest one.",
-	Flags: []cli.Flag{
-		configFlag(), setFlag(), devicesFlag(), dataFlag(),
+	Flags: append(runFlags(),
+		configFlag(), setFlag(), dataFlag(),
 		&cli.StringFlag{Name: "run", Usage: "the run's `FOLDER` (default: runs/NAME of the network)"},
 		&cli.BoolFlag{Name: "resume", Usage: "go on with the run of -run from its newest checkpoint"},
 		&cli.Uint64Flag{Name: "seed", Usage: "of all random numbers, instead of the network's `N`"},
 		&cli.Int64Flag{Name: "steps", Usage: "stop after `N` steps, whatever the network's passes"},
 		&cli.Int64Flag{Name: "save", Usage: "a checkpoint every `N` steps, besides one after each pass"},
-		&cli.IntFlag{Name: "keep", Usage: "keep the checkpoint of every `N`th pass, besides the newest and the best"},
-	},
+		&cli.IntFlag{Name: "keep", Usage: "keep the checkpoint of every `N`th pass, besides the newest and the best"}),
 	Action: trainAction,
 }
 
@@ -101,7 +100,10 @@ func trainAction(c *cli.Context) (err error) {
 // again returns what else a resumed run must be told.
 func again(c *cli.Context) string {
 	var s string
-	for _, name := range []string{"data", "devices", "steps", "save", "keep"} {
+	if c.Bool("autotune") {
+		s = " -autotune"
+	}
+	for _, name := range []string{"data", "devices", "precision", "workspace", "steps", "save", "keep"} {
 		if c.IsSet(name) {
 			s += fmt.Sprintf(" -%s %s", name, quoted(fmt.Sprint(c.Value(name))))
 		}
