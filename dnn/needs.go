@@ -82,53 +82,53 @@ func (n *needs) of(op Op) {
 	case ConvForward:
 		n.conv(o.Conv)
 		n.maps("X", o.X, o.Batch, o.In)
-		n.words("W", o.W, o.Out.C, o.In.C/o.Groups, o.Window.H, o.Window.W)
+		n.words("W", o.W, o.Out.C, o.In.C/max(o.Groups, 1), o.Window.H, o.Window.W)
 		n.words("B", o.B, o.Out.C)
 		n.maps("Y", o.Y, o.Batch, o.Out)
 	case ConvBackwardData:
 		n.conv(o.Conv)
-		n.words("W", o.W, o.Out.C, o.In.C/o.Groups, o.Window.H, o.Window.W)
+		n.words("W", o.W, o.Out.C, o.In.C/max(o.Groups, 1), o.Window.H, o.Window.W)
 		n.maps("DY", o.DY, o.Batch, o.Out)
 		n.maps("DX", o.DX, o.Batch, o.In)
 	case ConvBackwardWeights:
 		n.conv(o.Conv)
 		n.maps("X", o.X, o.Batch, o.In)
 		n.maps("DY", o.DY, o.Batch, o.Out)
-		n.words("DW", o.DW, o.Out.C, o.In.C/o.Groups, o.Window.H, o.Window.W)
+		n.words("DW", o.DW, o.Out.C, o.In.C/max(o.Groups, 1), o.Window.H, o.Window.W)
 		n.words("DB", o.DB, o.Out.C)
 	case LocalForward:
 		n.conv(o.Conv)
 		n.maps("X", o.X, o.Batch, o.In)
-		n.words("W", o.W, o.Out.C, o.Out.H, o.Out.W, o.In.C/o.Groups, o.Window.H, o.Window.W)
+		n.words("W", o.W, o.Out.C, o.Out.H, o.Out.W, o.In.C/max(o.Groups, 1), o.Window.H, o.Window.W)
 		n.maps("B", o.B, 1, o.Out)
 		n.maps("Y", o.Y, o.Batch, o.Out)
 	case LocalBackwardData:
 		n.conv(o.Conv)
-		n.words("W", o.W, o.Out.C, o.Out.H, o.Out.W, o.In.C/o.Groups, o.Window.H, o.Window.W)
+		n.words("W", o.W, o.Out.C, o.Out.H, o.Out.W, o.In.C/max(o.Groups, 1), o.Window.H, o.Window.W)
 		n.maps("DY", o.DY, o.Batch, o.Out)
 		n.maps("DX", o.DX, o.Batch, o.In)
 	case LocalBackwardWeights:
 		n.conv(o.Conv)
 		n.maps("X", o.X, o.Batch, o.In)
 		n.maps("DY", o.DY, o.Batch, o.Out)
-		n.words("DW", o.DW, o.Out.C, o.Out.H, o.Out.W, o.In.C/o.Groups, o.Window.H, o.Window.W)
+		n.words("DW", o.DW, o.Out.C, o.Out.H, o.Out.W, o.In.C/max(o.Groups, 1), o.Window.H, o.Window.W)
 		n.maps("DB", o.DB, 1, o.Out)
 	case FullForward:
 		n.full(o.Full)
 		n.words("X", o.X, o.Batch, o.In)
-		n.words("W", o.W, o.Out, o.In/o.Groups)
+		n.words("W", o.W, o.Out, o.In/max(o.Groups, 1))
 		n.words("B", o.B, o.Out)
 		n.words("Y", o.Y, o.Batch, o.Out)
 	case FullBackwardData:
 		n.full(o.Full)
-		n.words("W", o.W, o.Out, o.In/o.Groups)
+		n.words("W", o.W, o.Out, o.In/max(o.Groups, 1))
 		n.words("DY", o.DY, o.Batch, o.Out)
 		n.words("DX", o.DX, o.Batch, o.In)
 	case FullBackwardWeights:
 		n.full(o.Full)
 		n.words("X", o.X, o.Batch, o.In)
 		n.words("DY", o.DY, o.Batch, o.Out)
-		n.words("DW", o.DW, o.Out, o.In/o.Groups)
+		n.words("DW", o.DW, o.Out, o.In/max(o.Groups, 1))
 		n.words("DB", o.DB, o.Out)
 	case ActivationForward:
 		n.function(o.Func)
@@ -223,7 +223,7 @@ func (n *needs) window(w Window, in, out Shape) {
 	}
 }
 
-// conv checks the geometry. After it, Groups can be divided by.
+// conv checks the geometry.
 func (n *needs) conv(c Conv) {
 	n.window(c.Window, c.In, c.Out)
 	n.groups(c.Groups, c.In.C, c.Out.C, "maps")

@@ -1,6 +1,8 @@
 package cpu
 
 import (
+	"fmt"
+
 	"alexnet/dnn"
 
 	"gonum.org/v1/gonum/blas"
@@ -29,20 +31,8 @@ const (
 	convUnits  = 16  // units, that many cores have work
 )
 
-func (p *preparation) conv(op dnn.Conv) (g conv, in, out int) {
-	in = p.count(op.Batch, op.In.C, op.In.H, op.In.W)
-	out = p.count(op.Batch, op.Out.C, op.Out.H, op.Out.W)
-	p.count(op.Groups)
-	p.window(op.Window, op.In, op.Out)
-	if p.err == nil && (op.In.C%op.Groups != 0 || op.Out.C%op.Groups != 0) {
-		p.fail("%d maps into %d in %d groups", op.In.C, op.Out.C, op.Groups)
-	}
-	if p.err == nil {
-		p.count(op.Out.C, op.In.C/op.Groups, op.Window.H, op.Window.W)
-	}
-	if p.err != nil {
-		return conv{}, 0, 0
-	}
+// newConv returns the geometry, and the counts of all numbers of x and of y.
+func newConv(op dnn.Conv) (g conv, in, out int) {
 	g = conv{Conv: op, patches: patches{op.In, op.Out, op.Window}}
 	g.in.C /= op.Groups
 	g.out.C /= op.Groups
@@ -50,7 +40,7 @@ func (p *preparation) conv(op dnn.Conv) (g conv, in, out int) {
 	g.k = g.rows()
 	g.places = op.Out.H * op.Out.W
 	g.inSize = g.in.Size()
-	return g, in, out
+	return g, op.Batch * op.In.Size(), op.Batch * op.Out.Size()
 }
 
 // band returns how many output rows to take at once, so that there are about
@@ -72,12 +62,9 @@ func groupMaps(x []float32, image, groups, group, size int) []float32 {
 }
 
 func (p *preparation) convForward(op dnn.ConvForward) []loop {
-	g, in, out := p.conv(op.Conv)
-	x, y := p.floats("X", op.X, in), p.floats("Y", op.Y, out)
-	w, b := p.floats("W", op.W, op.Out.C, g.k), p.floats("B", op.B, op.Out.C)
-	if p.err != nil {
-		return nil
-	}
+	g, in, out := newConv(op.Conv)
+	x, y := p.floats(op.X, in), p.floats(op.Y, out)
+	w, b := p.floats(op.W, op.Out.C, g.k), p.floats(op.B, op.Out.C)
 	images := g.images()
 	if images > 1 {
 		return g.forwardImages(images, x, w, b, y)
@@ -141,12 +128,9 @@ func fill[T float32 | int64](x []T, v T) {
 // of the input; bands of output rows follow one another, since they share
 // pixels.
 func (p *preparation) convBackwardData(op dnn.ConvBackwardData) []loop {
-	g, in, out := p.conv(op.Conv)
-	dx, dy := p.floats("DX", op.DX, in), p.floats("DY", op.DY, out)
-	w := p.floats("W", op.W, op.Out.C, g.k)
-	if p.err != nil {
-		return nil
-	}
+	g, in, out := newConv(op.Conv)
+	dx, dy := p.floats(op.DX, in), p.floats(op.DY, out)
+	w := p.floats(op.W, op.Out.C, g.k)
 	images := g.images()
 	units := ceil(op.Batch, images) * op.Groups
 	cut := min(ceil(convUnits, units), g.in.C)
@@ -196,12 +180,9 @@ func (p *preparation) convBackwardData(op dnn.ConvBackwardData) []loop {
 // summed over all images by one worker, so that the sum stays in its cache. If
 // those are few the images are cut into parts too, and their sums added.
 func (p *preparation) convBackwardWeights(op dnn.ConvBackwardWeights) []loop {
-	g, in, out := p.conv(op.Conv)
-	x, dy := p.floats("X", op.X, in), p.floats("DY", op.DY, out)
-	dw, db := p.floats("DW", op.DW, op.Out.C, g.k), p.floats("DB", op.DB, op.Out.C)
-	if p.err != nil {
-		return nil
-	}
+	g, in, out := newConv(op.Conv)
+	x, dy := p.floats(op.X, in), p.floats(op.DY, out)
+	dw, db := p.floats(op.DW, op.Out.C, g.k), p.floats(op.DB, op.Out.C)
 	cut := ceil(g.k, convRows)
 	rows := ceil(g.k, cut) // of a unit
 	cut = ceil(g.k, rows)
@@ -212,7 +193,7 @@ func (p *preparation) convBackwardWeights(op dnn.ConvBackwardWeights) []loop {
 	sums := dw
 	if parts > 1 {
 		if err := fits(4 * int64(size) * int64(parts)); err != nil {
-			p.fail("partial sums of %w", err)
+			p.err = fmt.Errorf("partial sums of %w", err)
 			return nil
 		}
 		sums = make([]float32, size*parts)

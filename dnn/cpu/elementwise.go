@@ -5,7 +5,6 @@ package cpu
 
 import (
 	"encoding/binary"
-	"fmt"
 	"math"
 
 	"alexnet/dnn"
@@ -13,7 +12,7 @@ import (
 )
 
 func (p *preparation) activationForward(op dnn.ActivationForward) []loop {
-	x, y := p.floats("X", op.X, op.Count), p.floats("Y", op.Y, op.Count)
+	x, y := p.floats(op.X, op.Count), p.floats(op.Y, op.Count)
 	switch op.Func {
 	case dnn.Relu:
 		return blocks(op.Count, func(from, to int) { relu(x[from:to], y[from:to]) })
@@ -30,8 +29,7 @@ func (p *preparation) activationForward(op dnn.ActivationForward) []loop {
 			}
 		})
 	}
-	p.fail("unknown function %d", op.Func)
-	return nil
+	return nil // there is no other
 }
 
 // relu keeps NaN, so that a diverged network is seen to be one. The signs of a
@@ -44,7 +42,7 @@ func relu(x, y []float32) {
 }
 
 func (p *preparation) activationBackward(op dnn.ActivationBackward) []loop {
-	y, dy, dx := p.floats("Y", op.Y, op.Count), p.floats("DY", op.DY, op.Count), p.floats("DX", op.DX, op.Count)
+	y, dy, dx := p.floats(op.Y, op.Count), p.floats(op.DY, op.Count), p.floats(op.DX, op.Count)
 	switch op.Func {
 	case dnn.Relu:
 		return blocks(op.Count, func(from, to int) { reluGradient(y[from:to], dy[from:to], dx[from:to]) })
@@ -61,8 +59,7 @@ func (p *preparation) activationBackward(op dnn.ActivationBackward) []loop {
 			}
 		})
 	}
-	p.fail("unknown function %d", op.Func)
-	return nil
+	return nil // there is no other
 }
 
 // reluGradient keeps the gradient where y > 0 or y is NaN: where its bits, as an
@@ -83,16 +80,9 @@ func reluGradient(y, dy, dx []float32) {
 // compared as integers of 64 bits, since the right side may be 2^32. What is
 // kept stays as it is; what is not becomes 0.
 func (p *preparation) dropout(op dnn.Dropout) []loop {
-	n := p.count(op.Batch, op.Count)
-	x, y := p.floats("X", op.X, n), p.floats("Y", op.Y, n)
-	control := p.bytes("Control", op.Control, dnn.ControlBytes)
-	p.count(op.Batch, op.Features)
-	if op.First < 0 || op.First > op.Features-op.Count {
-		p.fail("numbers %d to %d of an image that has %d", op.First, op.First+op.Count, op.Features)
-	}
-	if !(op.Rate >= 0 && op.Rate <= 1) {
-		p.fail("rate %g is not in 0 to 1", op.Rate)
-	}
+	n := op.Batch * op.Count
+	x, y := p.floats(op.X, n), p.floats(op.Y, n)
+	control := p.bytes(op.Control, dnn.ControlBytes)
 	threshold := uint64(math.Round(op.Rate * (1 << 32)))
 	purpose := philox.Dropout.Layer(op.Layer)
 	return blocks(n, func(from, to int) {
@@ -118,7 +108,7 @@ func (p *preparation) dropout(op dnn.Dropout) []loop {
 }
 
 func (p *preparation) scale(op dnn.Scale) []loop {
-	x, y := p.floats("X", op.X, op.Count), p.floats("Y", op.Y, op.Count)
+	x, y := p.floats(op.X, op.Count), p.floats(op.Y, op.Count)
 	return blocks(op.Count, func(from, to int) {
 		for i := from; i < to; i++ {
 			y[i] = op.Factor * x[i]
@@ -129,28 +119,12 @@ func (p *preparation) scale(op dnn.Scale) []loop {
 // sum adds in the order of op.X. Y may be one of them: no number of Y is written
 // before all that it is the sum of have been read.
 func (p *preparation) sum(op dnn.Sum) []loop {
-	n := p.count(op.Rows, op.Width)
-	if len(op.X) == 0 {
-		p.fail("nothing to add")
-	}
-	slab := func(name string, s dnn.Slab) []float32 {
-		x := p.all(name, s.T)
-		if p.err == nil {
-			if err := inside(op.Rows, op.Width, s.Offset, s.Stride, len(x)); err != nil {
-				p.fail("%s: %w", name, err)
-			}
-		}
-		return x
-	}
 	xs := make([][]float32, len(op.X))
 	for i, x := range op.X {
-		xs[i] = slab(fmt.Sprintf("X[%d]", i), x)
+		xs[i] = p.all(x.T)
 	}
-	y := slab("Y", op.Y)
-	if op.Rows > 1 && op.Y.Stride < op.Width {
-		p.fail("rows of Y overlap: %d numbers, %d apart", op.Width, op.Y.Stride)
-	}
-	return blocks(n, func(from, to int) {
+	y := p.all(op.Y.T)
+	return blocks(op.Rows*op.Width, func(from, to int) {
 		for from < to {
 			row := from / op.Width
 			at := from - row*op.Width
@@ -182,8 +156,8 @@ func addSlabs(y []float32, xs [][]float32, slabs []dnn.Slab, row, at int) {
 
 // update is the step of section 5 in one pass.
 func (p *preparation) update(op dnn.Update) []loop {
-	control := p.bytes("Control", op.Control, dnn.ControlBytes)
-	g, w, v := p.floats("G", op.G, op.Count), p.floats("W", op.W, op.Count), p.floats("V", op.V, op.Count)
+	control := p.bytes(op.Control, dnn.ControlBytes)
+	g, w, v := p.floats(op.G, op.Count), p.floats(op.W, op.Count), p.floats(op.V, op.Count)
 	return blocks(op.Count, func(from, to int) {
 		rate := op.Rate * math.Float32frombits(binary.LittleEndian.Uint32(control[4:]))
 		step(g[from:to], w[from:to], v[from:to], op.Momentum, op.Decay*rate, rate)

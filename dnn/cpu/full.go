@@ -14,25 +14,10 @@ const (
 	fullIns  = 512 // inputs of a block, for the weights and the data
 )
 
-// full checks the sizes and returns the inputs and outputs of one group.
-func (p *preparation) full(op dnn.Full) (in, out int) {
-	p.count(op.Batch, op.In)
-	p.count(op.Batch, op.Out)
-	p.count(op.In, op.Out)
-	p.count(op.Groups)
-	if p.err == nil && (op.In%op.Groups != 0 || op.Out%op.Groups != 0) {
-		p.fail("%d inputs and %d outputs in %d groups", op.In, op.Out, op.Groups)
-	}
-	if p.err != nil {
-		return 1, 1
-	}
-	return op.In / op.Groups, op.Out / op.Groups
-}
-
 func (p *preparation) fullForward(op dnn.FullForward) []loop {
-	in, out := p.full(op.Full)
-	x, y := p.floats("X", op.X, op.Batch, op.In), p.floats("Y", op.Y, op.Batch, op.Out)
-	w, b := p.floats("W", op.W, op.Out, in), p.floats("B", op.B, op.Out)
+	in, out := op.In/op.Groups, op.Out/op.Groups // of a group
+	x, y := p.floats(op.X, op.Batch, op.In), p.floats(op.Y, op.Batch, op.Out)
+	w, b := p.floats(op.W, op.Out, in), p.floats(op.B, op.Out)
 	cut := ceil(out, fullOuts)
 	return []loop{{n: op.Groups * cut, body: func(_ *worker, i int) {
 		group, from := i/cut, i%cut*fullOuts
@@ -52,9 +37,9 @@ func (p *preparation) fullForward(op dnn.FullForward) []loop {
 }
 
 func (p *preparation) fullBackwardData(op dnn.FullBackwardData) []loop {
-	in, out := p.full(op.Full)
-	dx, dy := p.floats("DX", op.DX, op.Batch, op.In), p.floats("DY", op.DY, op.Batch, op.Out)
-	w := p.floats("W", op.W, op.Out, in)
+	in, out := op.In/op.Groups, op.Out/op.Groups // of a group
+	dx, dy := p.floats(op.DX, op.Batch, op.In), p.floats(op.DY, op.Batch, op.Out)
+	w := p.floats(op.W, op.Out, in)
 	cut := ceil(in, fullIns)
 	return []loop{{n: op.Groups * cut, body: func(_ *worker, i int) {
 		group, from := i/cut, i%cut*fullIns
@@ -64,9 +49,9 @@ func (p *preparation) fullBackwardData(op dnn.FullBackwardData) []loop {
 }
 
 func (p *preparation) fullBackwardWeights(op dnn.FullBackwardWeights) []loop {
-	in, out := p.full(op.Full)
-	x, dy := p.floats("X", op.X, op.Batch, op.In), p.floats("DY", op.DY, op.Batch, op.Out)
-	dw, db := p.floats("DW", op.DW, op.Out, in), p.floats("DB", op.DB, op.Out)
+	in, out := op.In/op.Groups, op.Out/op.Groups // of a group
+	x, dy := p.floats(op.X, op.Batch, op.In), p.floats(op.DY, op.Batch, op.Out)
+	dw, db := p.floats(op.DW, op.Out, in), p.floats(op.DB, op.Out)
 	cutOut, cutIn := ceil(out, fullOuts), ceil(in, fullIns)
 	weights := loop{n: op.Groups * cutOut * cutIn, body: func(_ *worker, i int) {
 		group, row, col := i/(cutOut*cutIn), i/cutIn%cutOut*fullOuts, i%cutIn*fullIns

@@ -10,18 +10,12 @@ import (
 // its byte minus the mean, plus what its image adds to its colour.
 func (p *preparation) input(op dnn.Input) []loop {
 	channels, height, width := op.Out.C, op.Out.H, op.Out.W
-	size := p.count(channels, height, width)
-	pixels := p.bytes("Pixels", op.Pixels, p.count(op.Batch, size))
-	views := p.floats("Views", op.Views, op.Batch, dnn.ViewFloats)
-	mean := p.floats("Mean", op.Mean, op.MeanH, op.MeanW, channels)
-	y := p.floats("Y", op.Y, op.Batch, size)
+	size := channels * height * width
+	pixels := p.bytes(op.Pixels, op.Batch*size)
+	views := p.floats(op.Views, op.Batch, dnn.ViewFloats)
+	mean := p.floats(op.Mean, op.MeanH, op.MeanW, channels)
+	y := p.floats(op.Y, op.Batch, size)
 	const colours = 3 // at the end of a view
-	if channels > colours {
-		p.fail("%d channels; an image has red, green and blue", channels)
-	}
-	if op.MeanH < height || op.MeanW < width {
-		p.fail("the mean is %dx%d, smaller than the patch, %dx%d", op.MeanH, op.MeanW, height, width)
-	}
 	return []loop{{n: op.Batch, body: func(_ *worker, n int) {
 		view := views[n*dnn.ViewFloats:][:dnn.ViewFloats]
 		top, left := view[0], view[1]

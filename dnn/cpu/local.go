@@ -55,12 +55,9 @@ func (g *conv) gatherPlace(p []float32, x []float32, group, place int) {
 }
 
 func (p *preparation) localForward(op dnn.LocalForward) []loop {
-	g, in, out := p.conv(op.Conv)
-	x, y := p.floats("X", op.X, in), p.floats("Y", op.Y, out)
-	w, b := p.floats("W", op.W, op.Out.C, op.Out.H, op.Out.W, g.k), p.floats("B", op.B, op.Out.C, op.Out.H, op.Out.W)
-	if p.err != nil {
-		return nil
-	}
+	g, in, out := newConv(op.Conv)
+	x, y := p.floats(op.X, in), p.floats(op.Y, out)
+	w, b := p.floats(op.W, op.Out.C, op.Out.H, op.Out.W, g.k), p.floats(op.B, op.Out.C, op.Out.H, op.Out.W)
 	scratch := op.Batch * (g.k + g.kernels)
 	return []loop{{n: op.Groups * g.places, scratch: scratch, body: func(worker *worker, i int) {
 		group, place := i/g.places, i%g.places
@@ -83,12 +80,9 @@ func (p *preparation) localForward(op dnn.LocalForward) []loop {
 const localImages = 8
 
 func (p *preparation) localBackwardData(op dnn.LocalBackwardData) []loop {
-	g, in, out := p.conv(op.Conv)
-	dx, dy := p.floats("DX", op.DX, in), p.floats("DY", op.DY, out)
-	w := p.floats("W", op.W, op.Out.C, op.Out.H, op.Out.W, g.k)
-	if p.err != nil {
-		return nil
-	}
+	g, in, out := newConv(op.Conv)
+	dx, dy := p.floats(op.DX, in), p.floats(op.DY, out)
+	w := p.floats(op.W, op.Out.C, op.Out.H, op.Out.W, g.k)
 	images := min(op.Batch, localImages)
 	scratch := images * (g.k + g.kernels)
 	return []loop{{n: op.Groups * ceil(op.Batch, images), scratch: scratch, body: func(worker *worker, i int) {
@@ -115,12 +109,9 @@ func (p *preparation) localBackwardData(op dnn.LocalBackwardData) []loop {
 }
 
 func (p *preparation) localBackwardWeights(op dnn.LocalBackwardWeights) []loop {
-	g, in, out := p.conv(op.Conv)
-	x, dy := p.floats("X", op.X, in), p.floats("DY", op.DY, out)
-	dw, db := p.floats("DW", op.DW, op.Out.C, op.Out.H, op.Out.W, g.k), p.floats("DB", op.DB, op.Out.C, op.Out.H, op.Out.W)
-	if p.err != nil {
-		return nil
-	}
+	g, in, out := newConv(op.Conv)
+	x, dy := p.floats(op.X, in), p.floats(op.DY, out)
+	dw, db := p.floats(op.DW, op.Out.C, op.Out.H, op.Out.W, g.k), p.floats(op.DB, op.Out.C, op.Out.H, op.Out.W)
 	scratch := op.Batch * (g.k + g.kernels)
 	return []loop{{n: op.Groups * g.places, scratch: scratch, body: func(worker *worker, i int) {
 		group, place := i/g.places, i%g.places

@@ -30,16 +30,8 @@ type lrn struct {
 // stays in the second-level cache, and enough to keep a line of it busy.
 const lrnColumns = 64
 
-func (p *preparation) lrn(op dnn.LRN) (l *lrn, n int) {
-	n = p.count(op.Batch, op.Shape.C, op.Shape.H, op.Shape.W)
-	p.count(op.Groups)
-	p.count(op.Size)
-	if p.err == nil && op.Shape.C%op.Groups != 0 {
-		p.fail("%d maps in %d groups", op.Shape.C, op.Groups)
-	}
-	if p.err != nil {
-		return nil, 0
-	}
+// newLRN returns the blocks, and the count of all numbers.
+func newLRN(op dnn.LRN) (l *lrn, n int) {
 	l = &lrn{op: op, maps: op.Shape.C / op.Groups, area: op.Shape.H * op.Shape.W, k: float32(op.K), alpha: float32(op.Alpha)}
 	l.cut = ceil(l.area, lrnColumns)
 	if op.Within {
@@ -72,7 +64,7 @@ func (p *preparation) lrn(op dnn.LRN) (l *lrn, n int) {
 			}
 		}
 	}
-	return l, n
+	return l, op.Batch * op.Shape.Size()
 }
 
 func sqrt(v float32) float32 { return float32(math.Sqrt(float64(v))) }
@@ -109,11 +101,8 @@ func (m matrix) row(x []float32, r int) []float32 { return x[m.start+r*m.stride:
 func (m matrix) own(x []float32, r int) []float32 { return x[r*m.cols:][:m.cols] }
 
 func (p *preparation) lrnForward(op dnn.LRNForward) []loop {
-	l, n := p.lrn(op.LRN)
-	x, y := p.floats("X", op.X, n), p.floats("Y", op.Y, n)
-	if p.err != nil {
-		return nil
-	}
+	l, n := newLRN(op.LRN)
+	x, y := p.floats(op.X, n), p.floats(op.Y, n)
 	return l.loop(3, func(b matrix, scratch []float32) {
 		size := b.size()
 		s, t1, t2 := scratch[:size], scratch[size:2*size], scratch[2*size:3*size]
@@ -129,12 +118,9 @@ func (p *preparation) lrnForward(op dnn.LRNForward) []loop {
 }
 
 func (p *preparation) lrnBackward(op dnn.LRNBackward) []loop {
-	l, n := p.lrn(op.LRN)
-	x, y := p.floats("X", op.X, n), p.floats("Y", op.Y, n)
-	dy, dx := p.floats("DY", op.DY, n), p.floats("DX", op.DX, n)
-	if p.err != nil {
-		return nil
-	}
+	l, n := newLRN(op.LRN)
+	x, y := p.floats(op.X, n), p.floats(op.Y, n)
+	dy, dx := p.floats(op.DY, n), p.floats(op.DX, n)
 	twice := float32(2 * op.Alpha * op.Beta)
 	return l.loop(4, func(b matrix, scratch []float32) {
 		size := b.size()

@@ -6,35 +6,6 @@ import (
 	"alexnet/dnn"
 )
 
-// pool checks the geometry and returns the sizes of all maps of x and of y.
-// Every window must hold a pixel.
-func (p *preparation) pool(op dnn.Pool) (in, out int) {
-	in = p.count(op.Batch, op.In.C, op.In.H, op.In.W)
-	out = p.count(op.Batch, op.Out.C, op.Out.H, op.Out.W)
-	p.window(op.Window, op.In, op.Out)
-	if op.In.C != op.Out.C {
-		p.fail("%d maps into %d", op.In.C, op.Out.C)
-	}
-	w := op.Window
-	if p.err == nil && (w.Pad >= min(w.H, w.W) || (op.Out.H-1)*w.Stride-w.Pad >= op.In.H || (op.Out.W-1)*w.Stride-w.Pad >= op.In.W) {
-		p.fail("of %dx%d windows of %dx%d, stride %d, pad %d, some hold no pixel of %dx%d",
-			op.Out.H, op.Out.W, w.H, w.W, w.Stride, w.Pad, op.In.H, op.In.W)
-	}
-	return in, out
-}
-
-// window checks a window and the sides of the maps it slides over and makes, and
-// that no place in them overflows.
-func (p *preparation) window(w dnn.Window, in, out dnn.Shape) {
-	const limit = 1 << 24
-	if w.H < 1 || w.W < 1 || w.Stride < 1 || w.Pad < 0 || max(w.H, w.W, w.Stride, w.Pad) > limit {
-		p.fail("window %dx%d, stride %d, pad %d: sides and stride must be 1 or more, pad 0 or more, all at most %d", w.H, w.W, w.Stride, w.Pad, limit)
-	}
-	if side := max(in.H, in.W, out.H, out.W); side > limit {
-		p.fail("maps with a side of %d; at most %d", side, limit)
-	}
-}
-
 // reach returns which of n windows, lo to hi, have column k inside the input's
 // size columns, and where the first of them has it if there
 // is one.
@@ -65,11 +36,8 @@ func maps(op dnn.Pool, scratch int, body func(w *worker, in, out int)) []loop {
 }
 
 func (p *preparation) maxPoolForward(op dnn.MaxPoolForward) []loop {
-	in, out := p.pool(op.Pool)
-	x, y, where := p.floats("X", op.X, in), p.floats("Y", op.Y, out), p.ints("Where", op.Where, out)
-	if p.err != nil {
-		return nil
-	}
+	in, out := op.Batch*op.In.Size(), op.Batch*op.Out.Size()
+	x, y, where := p.floats(op.X, in), p.floats(op.Y, out), p.ints(op.Where, out)
 	w, width := op.Window, op.In.W
 	return maps(op.Pool, 2*(width+op.Out.W), func(worker *worker, in, out int) {
 		x := x[in:][:op.In.H*width]
@@ -133,11 +101,8 @@ func raise(ranks, others []int64, stride int) {
 }
 
 func (p *preparation) maxPoolBackward(op dnn.MaxPoolBackward) []loop {
-	in, out := p.pool(op.Pool)
-	dx, dy, where := p.floats("DX", op.DX, in), p.floats("DY", op.DY, out), p.ints("Where", op.Where, out)
-	if p.err != nil {
-		return nil
-	}
+	in, out := op.Batch*op.In.Size(), op.Batch*op.Out.Size()
+	dx, dy, where := p.floats(op.DX, in), p.floats(op.DY, out), p.ints(op.Where, out)
 	return maps(op.Pool, 0, func(_ *worker, in, out int) {
 		dx := dx[in:][:op.In.H*op.In.W]
 		clear(dx)
@@ -149,11 +114,8 @@ func (p *preparation) maxPoolBackward(op dnn.MaxPoolBackward) []loop {
 }
 
 func (p *preparation) avgPoolForward(op dnn.AvgPoolForward) []loop {
-	in, out := p.pool(op.Pool)
-	x, y := p.floats("X", op.X, in), p.floats("Y", op.Y, out)
-	if p.err != nil {
-		return nil
-	}
+	in, out := op.Batch*op.In.Size(), op.Batch*op.Out.Size()
+	x, y := p.floats(op.X, in), p.floats(op.Y, out)
 	w := op.Window
 	return maps(op.Pool, 0, func(_ *worker, in, out int) {
 		for i := range op.Out.H {
@@ -174,11 +136,8 @@ func (p *preparation) avgPoolForward(op dnn.AvgPoolForward) []loop {
 }
 
 func (p *preparation) avgPoolBackward(op dnn.AvgPoolBackward) []loop {
-	in, out := p.pool(op.Pool)
-	dx, dy := p.floats("DX", op.DX, in), p.floats("DY", op.DY, out)
-	if p.err != nil {
-		return nil
-	}
+	in, out := op.Batch*op.In.Size(), op.Batch*op.Out.Size()
+	dx, dy := p.floats(op.DX, in), p.floats(op.DY, out)
 	w := op.Window
 	return maps(op.Pool, 0, func(_ *worker, in, out int) {
 		clear(dx[in:][:op.In.H*op.In.W])

@@ -10,12 +10,9 @@ import (
 // softmaxForward works in float64: exp of what is left after the largest logit
 // is taken off cannot overflow, and the loss is log Σ exp(x) − x of the label.
 func (p *preparation) softmaxForward(op dnn.SoftmaxForward) []loop {
-	x, y := p.floats("X", op.X, op.Batch, op.Classes), p.floats("Y", op.Y, op.Batch, op.Classes)
-	labels := p.ints("Labels", op.Labels, op.Batch)
-	stats := p.floats("Stats", op.Stats, dnn.StatFloats)
-	if p.err != nil {
-		return nil
-	}
+	x, y := p.floats(op.X, op.Batch, op.Classes), p.floats(op.Y, op.Batch, op.Classes)
+	labels := p.ints(op.Labels, op.Batch)
+	stats := p.floats(op.Stats, dnn.StatFloats)
 	each := make([][dnn.StatFloats]float64, op.Batch)
 	image := func(_ *worker, n int) {
 		x, y := x[n*op.Classes:][:op.Classes], y[n*op.Classes:][:op.Classes]
@@ -89,8 +86,8 @@ func labelOf(labels []int32, n, classes int) int {
 }
 
 func (p *preparation) softmaxBackward(op dnn.SoftmaxBackward) []loop {
-	y, dx := p.floats("Y", op.Y, op.Batch, op.Classes), p.floats("DX", op.DX, op.Batch, op.Classes)
-	labels := p.ints("Labels", op.Labels, op.Batch)
+	y, dx := p.floats(op.Y, op.Batch, op.Classes), p.floats(op.DX, op.Batch, op.Classes)
+	labels := p.ints(op.Labels, op.Batch)
 	return []loop{{n: op.Batch, body: func(_ *worker, n int) {
 		y, dx := y[n*op.Classes:][:op.Classes], dx[n*op.Classes:][:op.Classes]
 		label := labelOf(labels, n, op.Classes)

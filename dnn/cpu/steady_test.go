@@ -145,7 +145,7 @@ func TestLaunchesDoNotAllocate(t *testing.T) {
 					step()
 				}
 				if n := testing.AllocsPerRun(20, step); n != 0 {
-					t.Errorf("%s allocates %g times a launch", opName(op), n)
+					t.Errorf("%s allocates %g times a launch", dnn.NameOf(op), n)
 				}
 			}
 		})

@@ -131,9 +131,9 @@ func (s *stream) do(t *task) error {
 			continue
 		}
 		if bad, ok := f.value.(badInput); ok {
-			return fmt.Errorf("%s: %s: %w", s.device.name, opName(t.op), bad.error)
+			return fmt.Errorf("%s: %s: %w", s.device.name, dnn.NameOf(t.op), bad.error)
 		}
-		return fmt.Errorf("%s: %s: panic: %v\n%s", s.device.name, opName(t.op), f.value, f.stack)
+		return fmt.Errorf("%s: %s: panic: %v\n%s", s.device.name, dnn.NameOf(t.op), f.value, f.stack)
 	}
 	return nil
 }
@@ -247,28 +247,13 @@ func (s *stream) Copy(dst, src dnn.Buffer, r dnn.Rows) error {
 	if err != nil {
 		return fmt.Errorf("%s: copy from: %w", s.device.name, err)
 	}
-	if r.Count < 0 || r.Width < 0 {
-		return fmt.Errorf("%s: copy of %d rows of %d", s.device.name, r.Count, r.Width)
+	if err := r.Inside(d.Bytes()/4, c.Bytes()/4); err != nil {
+		return fmt.Errorf("%s: %w", s.device.name, err)
 	}
 	if r.Count == 0 || r.Width == 0 {
 		return nil
 	}
-	if err := inside(r.Count, r.Width, r.DstOffset, r.DstStride, len(d.mem)/4); err != nil {
-		return fmt.Errorf("%s: copy to: %w", s.device.name, err)
-	}
-	if err := inside(r.Count, r.Width, r.SrcOffset, r.SrcStride, len(c.mem)/4); err != nil {
-		return fmt.Errorf("%s: copy from: %w", s.device.name, err)
-	}
 	return s.put(work{dst: d.mem, src: c.mem, rows: r})
-}
-
-// inside returns an error unless rows of width numbers, that start at offset and
-// stand stride apart, lie within size numbers.
-func inside(rows, width, offset, stride, size int) error {
-	if offset < 0 || stride < 0 || offset > size-width || rows > 1 && stride > (size-width-offset)/(rows-1) {
-		return fmt.Errorf("%d rows of %d numbers, %d apart from %d on, do not lie within %d numbers", rows, width, stride, offset, size)
-	}
-	return nil
 }
 
 func copyRows(dst, src []byte, r dnn.Rows) {

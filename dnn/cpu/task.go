@@ -4,10 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strings"
 	"unsafe"
 
 	"alexnet/dnn"
+	"alexnet/internal/raw"
 )
 
 // task is a prepared operation: loops to be done one after the other.
@@ -22,22 +22,23 @@ func (t *task) Op() dnn.Op { return t.op }
 // Close has nothing to give back.
 func (t *task) Close() error { return nil }
 
-// opName returns the name of an operation's type: ConvForward.
-func opName(op dnn.Op) string { return strings.TrimPrefix(fmt.Sprintf("%T", op), "dnn.") }
-
 // Prepare checks the sizes of op and of the memory of its operands, so that no
 // loop reaches outside them, and makes its loops.
 func (d *Device) Prepare(op dnn.Op, at func(dnn.Tensor) dnn.Buffer) (dnn.Task, error) {
 	if err := d.usable(); err != nil {
 		return nil, err
 	}
-	p := &preparation{device: d, at: at}
-	loops := p.loops(op)
-	if p.err == nil {
-		p.reserve(loops)
+	p := &preparation{device: d, mem: map[dnn.Tensor][]byte{}}
+	err := p.operands(op, at)
+	var loops []loop
+	if err == nil {
+		loops = p.loops(op)
+		if err = p.err; err == nil {
+			err = p.reserve(loops)
+		}
 	}
-	if p.err != nil {
-		return nil, fmt.Errorf("%s: %s: %w", d.name, opName(op), p.err)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %s: %w", d.name, dnn.NameOf(op), err)
 	}
 	return &task{op: op, device: d, loops: loops}, nil
 }
@@ -93,122 +94,81 @@ func (p *preparation) loops(op dnn.Op) []loop {
 	case dnn.Update:
 		return p.update(op)
 	}
-	p.fail("not an operation of package dnn")
+	return nil // there is no other
+}
+
+// preparation is what the loops of one operation are made of.
+type preparation struct {
+	device *Device
+	mem    map[dnn.Tensor][]byte // as much of each operand as the operation uses
+	err    error                 // of memory for the loops themselves
+}
+
+// operands finds the memory of all operands.
+func (p *preparation) operands(op dnn.Op, at func(dnn.Tensor) dnn.Buffer) error {
+	needs, err := dnn.Needs(op)
+	if err != nil {
+		return err
+	}
+	for _, n := range needs {
+		b, err := memoryOf(at(n.Tensor))
+		switch {
+		case err != nil:
+			return fmt.Errorf("%s: %w", n.Name, err)
+		case b.device != p.device:
+			return fmt.Errorf("%s is memory of %s", n.Name, b.device.name)
+		case b.Bytes() < n.Bytes:
+			return fmt.Errorf("%s needs %d bytes, its buffer has %d", n.Name, n.Bytes, b.Bytes())
+		case uintptr(unsafe.Pointer(unsafe.SliceData(b.mem)))%4 != 0:
+			return fmt.Errorf("%s does not start at a multiple of 4 bytes", n.Name)
+		case len(p.mem[n.Tensor]) < int(n.Bytes):
+			p.mem[n.Tensor] = b.mem[:n.Bytes]
+		}
+	}
 	return nil
 }
 
-// preparation collects the operands of one operation and keeps the first error,
-// so that the code for each operation need not ask after every one. Operands
-// that cannot be had are nil, and loops made after an error are thrown away.
-type preparation struct {
-	device *Device
-	at     func(dnn.Tensor) dnn.Buffer
-	err    error
+// floats returns an operand of the given sizes.
+func (p *preparation) floats(t dnn.Tensor, sizes ...int) []float32 {
+	return raw.Numbers[float32](p.bytes(t, 4*product(sizes)))
 }
 
-func (p *preparation) fail(format string, args ...any) {
-	if p.err == nil {
-		p.err = fmt.Errorf(format, args...)
-	}
+// ints is floats for a tensor of int32.
+func (p *preparation) ints(t dnn.Tensor, sizes ...int) []int32 {
+	return raw.Numbers[int32](p.bytes(t, 4*product(sizes)))
 }
 
-// maxCount bounds the numbers in one tensor, so that no sum of places and sizes
-// overflows an int.
-const maxCount = math.MaxInt / 64
+// all returns as much of an operand as the operation uses.
+func (p *preparation) all(t dnn.Tensor) []float32 { return raw.Numbers[float32](p.mem[t]) }
 
-// count returns the product of sizes, each of which must be 1 or more.
-func (p *preparation) count(sizes ...int) int {
+func (p *preparation) bytes(t dnn.Tensor, n int) []byte { return p.mem[t][:n] }
+
+func product(sizes []int) int {
 	n := 1
 	for _, s := range sizes {
-		if s < 1 {
-			p.fail("sizes %v must be 1 or more", sizes)
-			return 0
-		}
-		if n > maxCount/s {
-			p.fail("sizes %v make too large a tensor", sizes)
-			return 0
-		}
 		n *= s
 	}
 	return n
 }
 
-// floats returns the memory of an operand of the given sizes.
-func (p *preparation) floats(name string, t dnn.Tensor, sizes ...int) []float32 {
-	return operand[float32](p, name, t, p.count(sizes...))
-}
-
-// all returns all of an operand's memory.
-func (p *preparation) all(name string, t dnn.Tensor) []float32 {
-	mem := p.bytes(name, t, 4) // names what is wrong with the operand
-	if mem == nil {
-		return nil
-	}
-	b, _ := memoryOf(p.at(t))
-	return operand[float32](p, name, t, len(b.mem)/4)
-}
-
-// ints is floats for a tensor of int32.
-func (p *preparation) ints(name string, t dnn.Tensor, sizes ...int) []int32 {
-	return operand[int32](p, name, t, p.count(sizes...))
-}
-
-func operand[T float32 | int32](p *preparation, name string, t dnn.Tensor, n int) []T {
-	mem := p.bytes(name, t, 4*n)
-	if p.err != nil {
-		return nil
-	}
-	if uintptr(unsafe.Pointer(unsafe.SliceData(mem)))%4 != 0 {
-		p.fail("%s does not start at a multiple of 4 bytes", name)
-		return nil
-	}
-	return view[T](mem, n)
-}
-
-// view returns n numbers of type T at the start of mem, which the caller has
-// found to be large enough and aligned.
-func view[T float32 | int32](mem []byte, n int) []T {
-	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(mem))), n)
-}
-
-// bytes returns the first n bytes of an operand's memory.
-func (p *preparation) bytes(name string, t dnn.Tensor, n int) []byte {
-	if p.err != nil {
-		return nil
-	}
-	if t == 0 {
-		p.fail("%s is no tensor", name)
-		return nil
-	}
-	b, err := memoryOf(p.at(t))
-	switch {
-	case err != nil:
-		p.fail("%s: %w", name, err)
-	case b.device != p.device:
-		p.fail("%s is memory of %s", name, b.device.name)
-	case len(b.mem) < n:
-		p.fail("%s needs %d bytes, its buffer has %d", name, n, len(b.mem))
-	default:
-		return b.mem[:n]
-	}
-	return nil
-}
+// maxCount bounds the numbers of scratch memory, so that no sum of places and
+// sizes overflows an int.
+const maxCount = math.MaxInt / 64
 
 // reserve makes sure of the scratch memory of all workers.
-func (p *preparation) reserve(loops []loop) {
+func (p *preparation) reserve(loops []loop) error {
 	most := 0
 	for _, l := range loops {
 		most = max(most, l.scratch)
 	}
 	if most > maxCount/teamSize() {
-		p.err = errors.New("the sizes need too much scratch memory")
-		return
+		return errors.New("the sizes need too much scratch memory")
 	}
 	if err := fits(4 * int64(most) * int64(teamSize())); err != nil {
-		p.err = fmt.Errorf("scratch memory of %w", err)
-		return
+		return fmt.Errorf("scratch memory of %w", err)
 	}
 	p.device.team.reserve(most)
+	return nil
 }
 
 // blocks returns a loop over n numbers in blocks of a size that is worth taking.
