@@ -1,22 +1,49 @@
 package plan_test
 
 import (
+	"encoding/binary"
+	"errors"
+	"fmt"
 	"math"
 	"os"
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
+	"time"
 
 	"alexnet/dnn"
 	"alexnet/dnn/cpu"
+	"alexnet/dnn/cuda"
+	"alexnet/dnn/cuda/sim"
 	"alexnet/dsl"
 	"alexnet/internal/philox"
 	"alexnet/internal/raw"
 	"alexnet/plan"
 )
 
-// BenchmarkAlexNet times a training step of alexnet.net on the CPU, without
-// loading images.
+// The benchmarks run on the CPU unless the environment names other devices, as
+// -devices, -precision and -autotune of alexnet train do:
+//
+//	ALEXNET_BENCH_DEVICES=cuda:0 ALEXNET_BENCH_PRECISION=bf16 ALEXNET_BENCH_AUTOTUNE=1 \
+//		go test ./plan -run '^$' -bench AlexNet/batch1024
+const (
+	benchDevices   = "ALEXNET_BENCH_DEVICES"
+	benchPrecision = "ALEXNET_BENCH_PRECISION"
+	benchAutotune  = "ALEXNET_BENCH_AUTOTUNE"
+)
+
+// BenchmarkAlexNet times a training step of alexnet.net, without loading images:
+// at a batch that a CPU gets done, and on other devices at those of the paper and
+// of large GPUs as well.
 func BenchmarkAlexNet(b *testing.B) {
-	benchmarkStep(b, "../alexnet.net", 32)
+	batches := []int{32}
+	if os.Getenv(benchDevices) != "" {
+		batches = append(batches, 128, 1024)
+	}
+	for _, batch := range batches {
+		b.Run(fmt.Sprintf("batch%d", batch), func(b *testing.B) { benchmarkStep(b, "../alexnet.net", batch) })
+	}
 }
 
 // BenchmarkCIFAR10Quick is the same for the small network for CIFAR-10.
@@ -29,48 +56,165 @@ func benchmarkStep(b *testing.B, path string, batch int) {
 	check(b, err)
 	net, err := dsl.Parse(path, src)
 	check(b, err)
-	device, err := cpu.New("cpu")
+	devices, memory := openBench(b)
+	var names []string
+	for _, d := range devices {
+		names = append(names, d.Name())
+	}
+	p, err := plan.Compile(net, names, plan.Options{Batch: batch})
 	check(b, err)
-	p, err := plan.Compile(net, []string{"cpu"}, plan.Options{Batch: batch})
+	host := benchHost(b, devices[0], p)
+	r, err := plan.NewRunner(devices, p)
 	check(b, err)
-	r, err := plan.NewRunner([]dnn.Device{device}, p)
-	check(b, err)
-	defer func() { check(b, r.Close()); check(b, device.Close()) }()
+	b.Cleanup(func() { check(b, r.Close()) })
 
 	ctx := b.Context()
-	for i, param := range p.Params(0) {
-		data := make([]float32, p.Devices[0].Tensors[param.Tensor].Bytes/4)
-		philox.Normals(data, 0.01, 1, philox.Init.Layer(i), 0)
-		check(b, r.Write(ctx, p, 0, param.Tensor, raw.Bytes(data)))
+	normals := make([]float32, 1<<20) // again and again: to draw all would take longer than the benchmark
+	philox.Normals(normals, 0.01, 1, philox.Init, 0)
+	for d := range devices {
+		for _, param := range p.Params(d) {
+			data := make([]float32, p.Devices[d].Tensors[param.Tensor].Bytes/4)
+			for n := 0; n < len(data); n += len(normals) {
+				copy(data[n:], normals)
+			}
+			check(b, r.Write(ctx, p, d, param.Tensor, raw.Bytes(data)))
+		}
+		mean := p.Devices[d].Mean
+		check(b, r.Write(ctx, p, d, mean, make([]byte, p.Devices[d].Tensors[mean].Bytes)))
 	}
-	mean := make([]float32, p.Devices[0].Tensors[p.Devices[0].Mean].Bytes/4)
-	check(b, r.Write(ctx, p, 0, p.Devices[0].Mean, raw.Bytes(mean)))
 
-	var host plan.Host
-	pixels := make([]byte, batch*net.Input.Size())
-	s := philox.NewStream(1, philox.Draw, 0, 0)
-	for i := range pixels {
-		pixels[i] = byte(s.Uint32())
+	// The host does not wait for a step before it issues the next few, as in a
+	// training, where it waits only for the loss.
+	together := 1
+	if memory != nil {
+		together = 10
 	}
-	labels := make([]int32, batch)
-	for i := range labels {
-		labels[i] = int32(i % net.Classes())
-	}
-	host[plan.Pixels] = pixels
-	host[plan.Views] = raw.Bytes(make([]float32, batch*dnn.ViewFloats))
-	host[plan.Labels] = raw.Bytes(labels)
-	host[plan.Control] = raw.Bytes([]uint32{0, math.Float32bits(1e-6)})
-	host[plan.Stats] = raw.Bytes(make([]float32, dnn.StatFloats))
-	step := func() {
-		check(b, r.Launch(ctx, p, 0, len(p.Steps), &host))
+	steps := func() {
+		for range together {
+			check(b, r.Launch(ctx, p, 0, len(p.Steps), host))
+		}
 		check(b, r.Synchronize(ctx))
 	}
-	step() // workers take their scratch memory
+	steps() // workers take their scratch memory, GPUs load kernels
 	b.ReportAllocs()
 	for b.Loop() {
-		step()
+		steps()
 	}
-	b.ReportMetric(float64(batch)*float64(b.N)/b.Elapsed().Seconds(), "images/s")
+	perStep := b.Elapsed().Seconds() / float64(b.N*together)
+	b.ReportMetric(perStep*1e9, "ns/op")
+	b.ReportMetric(float64(batch)/perStep, "images/s")
+
+	var passes [3]time.Duration
+	runs := min(b.N*together, 20)
+	for range runs {
+		first := 0
+		for i, end := range []int{p.Forward, p.Update, len(p.Steps)} {
+			started := time.Now()
+			check(b, r.Launch(ctx, p, first, end, host))
+			check(b, r.Synchronize(ctx))
+			passes[i] += time.Since(started)
+			first = end
+		}
+	}
+	for i, name := range []string{"forward-ms", "backward-ms", "update-ms"} {
+		b.ReportMetric(passes[i].Seconds()*1e3/float64(runs), name)
+	}
+	if memory != nil {
+		b.ReportMetric(memory(), "MiB")
+	}
+}
+
+// openBench opens the devices that the environment names, the CPU if it names
+// none. memory returns how many MiB of the first GPU are in use, by whomever; it
+// is nil on the CPU.
+func openBench(b *testing.B) (devices []dnn.Device, memory func() float64) {
+	list := os.Getenv(benchDevices)
+	if list == "" || strings.HasPrefix(list, "cpu") {
+		for i := range strings.Split(list, ",") {
+			d, err := cpu.New(fmt.Sprintf("cpu:%d", i))
+			check(b, err)
+			b.Cleanup(func() { check(b, d.Close()) })
+			devices = append(devices, d)
+		}
+		return devices, nil
+	}
+	var ordinals []int
+	kind := ""
+	for _, name := range strings.Split(list, ",") {
+		var number string
+		kind, number, _ = strings.Cut(name, ":")
+		n, err := strconv.Atoi(number)
+		if err != nil || kind != "cuda" && kind != "sim" {
+			b.Fatalf("%s=%s: want cpu, cuda:N or sim:N, or several with commas", benchDevices, list)
+		}
+		ordinals = append(ordinals, n)
+	}
+	options := cuda.Options{Autotune: os.Getenv(benchAutotune) != ""}
+	if s := os.Getenv(benchPrecision); s != "" {
+		var err error
+		options.Precision, err = cuda.ParsePrecision(s)
+		check(b, err)
+	}
+	libraries, err := openLibraries(b, kind, slices.Max(ordinals)+1)
+	check(b, err)
+	var gpus []*cuda.Device
+	for i, n := range ordinals {
+		d, err := libraries.New(fmt.Sprintf("%s:%d/%d", kind, n, i), n, options)
+		check(b, err)
+		b.Cleanup(func() { check(b, d.Close()) })
+		devices, gpus = append(devices, d), append(gpus, d)
+	}
+	check(b, cuda.Connect(gpus))
+	return devices, func() float64 {
+		gpu, err := libraries.Driver.GetDevice(ordinals[0])
+		check(b, err)
+		context, err := libraries.Driver.PrimaryContext(gpu)
+		check(b, err)
+		free, total, err := context.MemGetInfo()
+		check(b, errors.Join(err, context.Close()))
+		return float64(total-free) / (1 << 20)
+	}
+}
+
+// openLibraries opens NVIDIA's libraries, or those of so many simulated GPUs,
+// which have room for large batches.
+func openLibraries(b *testing.B, kind string, gpus int) (*cuda.Libraries, error) {
+	if kind == "cuda" {
+		return cuda.Open()
+	}
+	m, err := sim.New(sim.Options{GPUs: gpus, Seed: 1, Memory: 64 << 30})
+	check(b, err)
+	b.Cleanup(func() { check(b, m.Close()) })
+	return m.Libraries()
+}
+
+// benchHost returns the host's side of a program, in memory that the device
+// copies from fastest: pixels of noise, labels, and so low a rate that the weights
+// stay small.
+func benchHost(b *testing.B, device dnn.Device, p *plan.Program) *plan.Host {
+	var host plan.Host
+	for slot, bytes := range map[plan.Slot]int{
+		plan.Pixels:  p.Batch * p.Net.Input.Size(),
+		plan.Views:   p.Batch * dnn.ViewFloats * 4,
+		plan.Labels:  p.Batch * 4,
+		plan.Control: dnn.ControlBytes,
+		plan.Stats:   dnn.StatFloats * 4,
+	} {
+		h, err := device.NewHost(int64(bytes))
+		check(b, err)
+		b.Cleanup(func() { check(b, h.Close()) })
+		host[slot] = h.Bytes()
+		clear(host[slot])
+	}
+	s := philox.NewStream(1, philox.Draw, 0, 0)
+	for i := range host[plan.Pixels] {
+		host[plan.Pixels][i] = byte(s.Uint32())
+	}
+	for i := range p.Batch {
+		binary.LittleEndian.PutUint32(host[plan.Labels][4*i:], uint32(i%p.Net.Classes()))
+	}
+	binary.LittleEndian.PutUint32(host[plan.Control][4:], math.Float32bits(1e-6))
+	return &host
 }
 
 func check(t testing.TB, err error) {

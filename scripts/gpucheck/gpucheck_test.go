@@ -1,0 +1,458 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"alexnet/loader/record"
+)
+
+// outcome runs a check and returns what is in the files.
+func outcome(ctx context.Context, t *testing.T, c *check) (r Result, markdown string, err error) {
+	t.Helper()
+	err = c.all(ctx)
+	if left, globErr := filepath.Glob(filepath.Join(os.Getenv("TMPDIR"), "*")); globErr != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, globErr)
+	}
+	r, markdown = files(t, c.out)
+	return r, markdown, err
+}
+
+// files reads the two files of a result, and checks that there are no others but
+// pictures.
+func files(t *testing.T, dir string) (r Result, markdown string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		text, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch filepath.Ext(e.Name()) {
+		case ".json":
+			if err := json.Unmarshal(text, &r); err != nil {
+				t.Fatal(err)
+			}
+		case ".md":
+			markdown = string(text)
+		case ".png":
+		default:
+			t.Errorf("what is %s?", e.Name())
+		}
+	}
+	if len(r.Parts) == 0 || markdown == "" {
+		t.Fatalf("there is no result in %v", entries)
+	}
+	return r, markdown
+}
+
+func contains(t *testing.T, text string, parts ...string) {
+	t.Helper()
+	for _, part := range parts {
+		if !strings.Contains(text, part) {
+			t.Errorf("there is no %q in:\n%s", part, text)
+		}
+	}
+}
+
+// rows returns a part's rows that have the given values.
+func rows(p *Part, table string, want Row) (found []Row) {
+	for _, t := range p.Tables {
+		if t.Title != table {
+			continue
+		}
+		for _, r := range t.Rows {
+			match := true
+			for k, v := range want {
+				match = match && r[k] == v
+			}
+			if match {
+				found = append(found, r)
+			}
+		}
+	}
+	return found
+}
+
+func TestAllPasses(t *testing.T) {
+	c, log := newCheck(t, "")
+	r, markdown, err := outcome(t.Context(), t, c)
+	if err != nil {
+		t.Error(err)
+	}
+	if len(r.Parts) != len(parts) {
+		t.Errorf("%d parts, want %d", len(r.Parts), len(parts))
+	}
+	for _, p := range r.Parts {
+		if p.Status != Passed || p.Why != "" {
+			t.Errorf("%s: %s %s", p.Name, p.Status, p.Why)
+		}
+	}
+	name := time.Now().Format("2006") + "-"
+	if got := r.fileName(); !strings.HasPrefix(got, name) || !strings.HasSuffix(got, "-nvidia-h100-80gb-hbm3") {
+		t.Errorf("the file's name is %s", got)
+	}
+
+	one := func(part, table string, want Row) Row {
+		t.Helper()
+		found := rows(r.part(part), table, want)
+		if len(found) != 1 {
+			t.Fatalf("%s has %d rows with %v", part, len(found), want)
+		}
+		return found[0]
+	}
+	one("devices", "Libraries", Row{"name": "libcuda", "version": "for CUDA 13.0", "path": "/lib/libcuda.so.1"})
+	one("tests", "Tests", Row{"passed": 2., "failed": 0., "skipped": 1.})
+	one("tests", "Skipped", Row{"test": "TestPeers", "why": "conv_test.go:9: needs 2 GPUs: there are 1"})
+	for want, k := range map[float64]Row{
+		1e-6 / 6.0:               {"devices": "cuda:0", "precision": "fp32", "against": "cpu"},
+		(1e-4 - 1e-6) / 6.000001: {"devices": "cuda:0", "precision": "tf32", "against": "cuda:0 fp32"},
+		(1e-3 - 1e-6) / 6.000001: {"devices": "cuda:0", "precision": "bf16"},
+	} {
+		if d := one("losses", "Runs", k)["largest_difference"].(float64); math.Abs(d-want) > 1e-12 {
+			t.Errorf("%v: a difference of %g, want %g", k, d, want)
+		}
+	}
+	one("losses", "Losses", Row{"step": 9., "cpu": "6.000000", "cuda:0 fp32": "6.000001", "cuda:0,cuda:1 fp32": "6.000001"})
+	one("sanitizer", "Runs", Row{"devices": "cuda:0,cuda:0", "errors": 0.})
+	for _, batch := range []float64{128, 1024} {
+		one("speed", "Training step of alexnet.net", Row{"devices": "cuda:0", "precision": "tf32", "batch": batch, "autotune": false, "images_per_second": 1000.,
+			"forward_ms": 3., "backward_ms": 7., "update_ms": 1.5, "memory_mib": 4096.})
+	}
+	one("speed", "Training step of alexnet.net", Row{"devices": "cuda:0,cuda:1", "precision": "bf16", "batch": 1024., "images_per_second": 2000., "slowest": 2000., "fastest": 2000.})
+	one("ceilings", "Ceilings", Row{"figure": 798., "unit": "TFLOP/s"})
+	one("peer-eager", "alexnet and PyTorch eager", Row{"precision": "bf16", "ours": 2000., "theirs": 2000., "theirs_slowest": 1000., "theirs_fastest": 3000., "ours_to_theirs": 1., "theirs_memory_mib": 1., "error": ""})
+	if learned := rows(r.part("learn"), "Passes", nil); len(learned) != 2 || learned[1]["test_error"] != 0.03 || learned[0]["training_loss"] != 6.1 {
+		t.Errorf("learned: %v", learned)
+	}
+	if _, err := os.Stat(filepath.Join(c.out, r.fileName()+"-filters.png")); err != nil {
+		t.Error(err)
+	}
+	one("cifar", "In all", Row{"test_error": 0.25, "images_per_second": 100.})
+	contains(t, markdown, "# GPU check: NVIDIA H100 80GB HBM3", "| [speed](#speed) | passed |", "| cuda:0 | tf32 | 1024 | no | 1000 |", "| bf16 | 128 | 2000 | 2000 | 1 |", "PyTorch 2.11.0, CUDA 13.0")
+
+	turns := logged(t, log)
+	turns = turns[len(turns)-54:] // of three modes, after the benchmarks of the part speed
+	for i := 0; i < len(turns); i += 2 {
+		if precision := precisions[i/6%3]; turns[i] != "ours "+precision || turns[i+1] != "theirs "+precision {
+			t.Fatalf("turn %d was %s and %s, want ours and theirs in %s", i/2, turns[i], turns[i+1], precision)
+		}
+	}
+}
+
+// TestFaults: what goes wrong in one part is recorded there and does not stop the
+// parts after it.
+func TestFaults(t *testing.T) {
+	for _, k := range []struct {
+		fault, part string
+		status      Status
+		want        []string // in the Markdown
+	}{
+		{"failing-tests", "tests", Failed, []string{"1 tests failed", "| TestConv/conv_gpu | conv_test.go:7: element 3 is 1, want \\| 2 |", "| 1 | 1 | 1 |"}},
+		{"crashing-tests", "tests", Failed, []string{"exit status 2", "SIGSEGV"}},
+		{"tests-elsewhere", "tests", Failed, []string{"none of 4 tests passed on the GPU"}},
+		{"wrong-losses", "losses", Failed, []string{"cuda:0,cuda:1 fp32 against cpu: they differ by more than rounding", "| cuda:0 | tf32 | cuda:0 fp32 | 1.65e-05 | 0.0005 |"}},
+		{"same-tf32", "losses", Failed, []string{"the precision has no effect"}},
+		{"short-losses", "losses", Failed, []string{"9 losses instead of 10"}},
+		{"no-bf16", "losses", Failed, []string{"exit status 1", "bf16 is too coarse", "| cuda:0,cuda:0 | fp32 | cpu |"}},
+		{"invalid-read", "sanitizer", Failed, []string{"exit status 86", "Invalid __global__ read", "| cuda:0 | bf16 | 7 |"}},
+		{"old-sanitizer", "sanitizer", Skipped, []string{"does not work with this GPU"}},
+		{"slow-fp32", "speed", Failed, []string{"8 of 24 cases failed", "plan.test: exit status 1: bench_test.go:9: it does not fit |", "| cuda:0 | bf16 | 128 | yes | 2000 |"}},
+		{"mute-bench", "speed", Failed, []string{"24 of 24 cases failed, the first with: the benchmark printed no figures"}},
+		{"weak-copy", "ceilings", Failed, []string{"out of memory", "| 798 | TFLOP/s |"}},
+		{"no-torch", "peer-compile", Skipped, []string{"cannot import torch"}},
+		{"no-tf32", "peer-eager", Passed, []string{"skipped: no tf32 here", "| bf16 | 128 | 2000 | 2000 | 1 |"}},
+		{"no-compile", "peer-compile", Skipped, []string{"**skipped**: no tf32 here"}},
+		{"torch-memory", "peer-eager", Failed, []string{"PyTorch, bf16, batch 128: CUDA out of memory", "| fp32 | 128 | 2000 | 2000 | 1 |"}},
+		{"slow-fp32", "peer-eager", Failed, []string{"it does not fit", "| tf32 | 128 | 2000 | 2000 | 1 |"}},
+		{"dying-python", "peer-max-autotune", Failed, []string{"exit status 5", "Bus error", "| fp32 | 128 | 2000 | 2000 | 1 |"}},
+		{"garbled-python", "peer-eager", Failed, []string{"printed \"Traceback\""}},
+		{"dull-learn", "learn", Failed, []string{"after step 200 the error on the training images is still not below 5%"}},
+		{"crash-learn", "learn", Failed, []string{"exit status 3", "out of luck", "| 200 |"}},
+		{"dull-cifar", "cifar", Failed, []string{"the test error is 90.00%"}},
+	} {
+		t.Run(k.fault+" "+k.part, func(t *testing.T) {
+			c, _ := newCheck(t, k.fault, k.part, "devices", "sanitizer", "cifar")
+			r, markdown, err := outcome(t.Context(), t, c)
+			if (err != nil) != (k.status == Failed) {
+				t.Errorf("the check says %v", err)
+			}
+			for _, p := range r.Parts {
+				want := Passed
+				if p.Name == k.part {
+					want = k.status
+				}
+				if p.Status != want || (p.Why == "") != (want == Passed) {
+					t.Errorf("%s: %s %s, want %s", p.Name, p.Status, p.Why, want)
+				}
+			}
+			contains(t, markdown, k.want...)
+		})
+	}
+}
+
+// started makes the pipe that a fake which hangs opens, and waits until one does.
+// rest returns when all processes that hold it open are gone.
+func started(t *testing.T) (begun <-chan error, rest func() error) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PIPE", path)
+	c := make(chan error, 1)
+	var r *bufio.Reader
+	go func() {
+		f, err := os.Open(path) // waits for someone to write
+		if err == nil {
+			r = bufio.NewReader(f)
+			_, err = r.ReadString('\n')
+		}
+		c <- err
+	}()
+	return c, func() error {
+		_, err := io.Copy(io.Discard, r)
+		return err
+	}
+}
+
+// TestHangs: a part that hangs is ended at its limit, with what it has started,
+// and the parts after it are run.
+func TestHangs(t *testing.T) {
+	for fault, part := range map[string]string{
+		"hang-tests": "tests", "hang-train": "losses", "hang-sanitizer": "sanitizer", "hang-bench": "speed", "hang-python": "peer-eager",
+	} {
+		t.Run(part, func(t *testing.T) {
+			begun, rest := started(t)
+			c, _ := newCheck(t, fault, part, "cifar")
+			limits := 0
+			c.timeout = func(ctx context.Context, d time.Duration, cause error) (context.Context, context.CancelFunc) {
+				ctx, cancel := context.WithCancelCause(ctx)
+				if limits++; limits == 3 { // after that of looking and of the part devices
+					go func() {
+						if err := <-begun; err != nil {
+							t.Error(err)
+						}
+						// Should the check be killed here, this is what it leaves.
+						if r, _ := files(t, c.out); r.part(part).Status != Unfinished || r.part("devices").Status != Passed {
+							t.Errorf("while it runs, the part is %s, and devices %s", r.part(part).Status, r.part("devices").Status)
+						}
+						cancel(cause)
+					}()
+				}
+				return ctx, func() { cancel(nil) }
+			}
+			r, markdown, err := outcome(t.Context(), t, c)
+			if err == nil || r.part(part).Status != Failed || r.part("cifar").Status != Passed {
+				t.Errorf("%v: %s, and cifar %s", err, r.part(part).Status, r.part("cifar").Status)
+			}
+			contains(t, markdown, "stopped at the limit of")
+			if err := rest(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestInterrupted(t *testing.T) {
+	begun, rest := started(t)
+	c, _ := newCheck(t, "hang-train", "tests", "losses", "cifar")
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { <-begun; cancel() }()
+	r, _, err := outcome(ctx, t, c)
+	if err == nil {
+		t.Error("an interrupted check passed")
+	}
+	for name, want := range map[string]Part{
+		"tests": {Status: Passed}, "losses": {Status: Failed, Why: "interrupted"}, "cifar": {Status: Skipped, Why: "the check was interrupted before"},
+	} {
+		if p := r.part(name); p.Status != want.Status || p.Why != want.Why {
+			t.Errorf("%s: %s %s", name, p.Status, p.Why)
+		}
+	}
+	if err := rest(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestNoGPU(t *testing.T) {
+	for fault, want := range map[string][]string{
+		"no-gpu":         {"no GPU can be used: no working libcuda, libcudnn", "To get it: buy a GPU", "nor cuDNN"},
+		"broken-devices": {"exit status 2", "no such command"},
+	} {
+		c, _ := newCheck(t, fault)
+		r, markdown, err := outcome(t.Context(), t, c)
+		if err == nil {
+			t.Errorf("%s: passed", fault)
+		}
+		for _, p := range r.Parts {
+			if want := Skipped; p.Name != "devices" && p.Status != want || p.Name == "devices" && p.Status != Failed {
+				t.Errorf("%s: %s: %s %s", fault, p.Name, p.Status, p.Why)
+			}
+		}
+		contains(t, markdown, append(want, "# GPU check: no GPU")...)
+		if !strings.HasSuffix(r.fileName(), "-no-gpu") {
+			t.Error(r.fileName())
+		}
+	}
+}
+
+// TestGoesOn: a check of some parts leaves the others of the same file, unless
+// that is of another machine.
+func TestGoesOn(t *testing.T) {
+	c, _ := newCheck(t, "failing-tests", "tests", "cifar")
+	if _, _, err := outcome(t.Context(), t, c); err == nil {
+		t.Error("failing tests passed")
+	}
+	c.only = []string{"ceilings", "cifar"}
+	r, markdown, err := outcome(t.Context(), t, c)
+	if err != nil {
+		t.Errorf("what failed before counts again: %v", err)
+	}
+	var names []string
+	for _, p := range r.Parts {
+		names = append(names, p.Name)
+	}
+	if want := []string{"devices", "tests", "ceilings", "cifar"}; !reflect.DeepEqual(names, want) || r.part("tests").Status != Failed {
+		t.Errorf("%v, want %v; tests %s", names, want, r.part("tests").Status)
+	}
+	contains(t, markdown, "element 3 is 1", "| 1 | 1 | 1 |", "798")
+
+	t.Setenv("FAKE", "other-gpu") // whose name makes the same file
+	if err := c.all(t.Context()); err == nil || !strings.Contains(err.Error(), "is of another machine") {
+		t.Errorf("another GPU: %v", err)
+	}
+	if same, _ := files(t, c.out); !reflect.DeepEqual(same, r) {
+		t.Error("the file has changed")
+	}
+}
+
+// TestQuickAndLimit: -quick leaves out what takes long, and no part is begun when
+// the time is over.
+func TestQuickAndLimit(t *testing.T) {
+	c, log := newCheck(t, "", "speed", "peer-max-autotune")
+	c.quick = true
+	r, _, err := outcome(t.Context(), t, c)
+	if p := r.part("peer-max-autotune"); err != nil || p.Status != Skipped || !strings.Contains(p.Why, "-quick") {
+		t.Errorf("%v: %s %s", err, p.Status, p.Why)
+	}
+	if n := len(logged(t, log)); n != 12 { // devices, precisions and autotune, once
+		t.Errorf("%d benchmarks with -quick", n)
+	}
+	c, _ = newCheck(t, "", "cifar")
+	c.limit = 1
+	r, _, err = outcome(t.Context(), t, c)
+	if p := r.part("cifar"); err != nil || p.Status != Skipped || !strings.Contains(p.Why, "nothing was left of the 1ns") {
+		t.Errorf("%v: %s %s", err, p.Status, p.Why)
+	}
+}
+
+func TestFlags(t *testing.T) {
+	for _, k := range []struct {
+		args string
+		code int
+		want string
+	}{
+		{"-only speed,walk", 2, `there is no part "walk"; there are devices, tests`},
+		{"-limit -3s", 2, "want more than 0"},
+		{"-limit x", 2, "invalid"},
+		{"speed", 2, `what is "speed"?`},
+		{"-help", 0, "-quick"},
+	} {
+		var errs strings.Builder
+		if code := run(t.Context(), strings.Fields(k.args), &errs); code != k.code {
+			t.Errorf("%s: exit status %d, want %d", k.args, code, k.code)
+		}
+		contains(t, errs.String(), k.want)
+	}
+}
+
+func TestCells(t *testing.T) {
+	for _, k := range []struct {
+		v    any
+		want string
+	}{
+		{nil, ""}, {1234.56, "1235"}, {128., "128"}, {0.000012345, "1.234e-05"}, {math.NaN(), "NaN"}, {true, "yes"}, {7, "7"}, {"a|b\nc", `a\|b c`},
+	} {
+		if got := cell(k.v); got != k.want {
+			t.Errorf("%v is written %q, want %q", k.v, got, k.want)
+		}
+	}
+	text, err := json.Marshal(Row{"a": math.Inf(1), "b": 1.5})
+	if err != nil || string(text) != `{"a":null,"b":1.5}` {
+		t.Errorf("%s, %v", text, err)
+	}
+}
+
+func TestRepeated(t *testing.T) {
+	c, _ := newCheck(t, "") // its data has 20 training and 5 test images
+	dir, images, err := repeated(c.data, filepath.Join(t.TempDir(), "repeated"), 107)
+	if err != nil || images != 20 {
+		t.Fatal(images, err)
+	}
+	set, err := record.OpenFolder(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer set.Close()
+	if train, test := set.Dataset.Splits["train"].Images, set.Dataset.Splits["test"].Images; train != 100 || test != 20 {
+		t.Errorf("%d training and %d test images, want 100 and 20", train, test)
+	}
+	if err := set.Verify(t.Context(), nil); err != nil {
+		t.Error(err)
+	}
+	if _, _, err := repeated(t.TempDir(), filepath.Join(t.TempDir(), "x"), 1); err == nil {
+		t.Error("an empty folder was repeated")
+	}
+}
+
+func TestSpread(t *testing.T) {
+	x := []float64{5, 1, 4, 2}
+	if m, lo, hi := spread(x); m != 3. || lo != 1. || hi != 5. || !slices.Equal(x, []float64{5, 1, 4, 2}) {
+		t.Error(m, lo, hi, x)
+	}
+	if m, _, _ := spread(nil); m != nil {
+		t.Error(m)
+	}
+	if d := difference([]float64{1, 3}, []float64{1, 2}); d != 0.5 {
+		t.Error(d)
+	}
+	if d := difference([]float64{1, math.NaN()}, []float64{1, 2}); !math.IsNaN(d) {
+		t.Error(d)
+	}
+}
+
+// TestOutput: of what a program prints, the end is kept.
+func TestOutput(t *testing.T) {
+	var out tail
+	for range 3 << 10 {
+		if _, err := out.Write(make([]byte, 10<<10)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := out.Write([]byte("end\xff")); err != nil {
+		t.Fatal(err)
+	}
+	if s := out.String(); len(s) > 17<<20 || !strings.HasSuffix(s, "end?") {
+		t.Errorf("%d bytes, ending in %q", len(s), s[len(s)-4:])
+	}
+	err := errors.Join(errors.New("first"), &commandError{[]string{"x"}, errors.New("y"), strings.Repeat("z", 1<<20)})
+	if s := outputOf(err); len(s) > 10<<10 {
+		t.Errorf("%d bytes are kept", len(s))
+	}
+}
