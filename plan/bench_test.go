@@ -1,22 +1,18 @@
 package plan_test
 
 import (
+	"cmp"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"math"
 	"os"
-	"slices"
-	"strconv"
-	"strings"
 	"testing"
 	"time"
 
 	"alexnet/dnn"
-	"alexnet/dnn/cpu"
 	"alexnet/dnn/cuda"
-	"alexnet/dnn/cuda/sim"
 	"alexnet/dsl"
+	"alexnet/internal/devices"
 	"alexnet/internal/philox"
 	"alexnet/internal/raw"
 	"alexnet/plan"
@@ -56,22 +52,22 @@ func benchmarkStep(b *testing.B, path string, batch int) {
 	check(b, err)
 	net, err := dsl.Parse(path, src)
 	check(b, err)
-	devices, memory := openBench(b)
+	on := openBench(b)
 	var names []string
-	for _, d := range devices {
+	for _, d := range on.Devices {
 		names = append(names, d.Name())
 	}
 	p, err := plan.Compile(net, names, plan.Options{Batch: batch})
 	check(b, err)
-	host := benchHost(b, devices[0], p)
-	r, err := plan.NewRunner(devices, p)
+	host := benchHost(b, on.Devices[0], p)
+	r, err := plan.NewRunner(on.Devices, p)
 	check(b, err)
 	b.Cleanup(func() { check(b, r.Close()) })
 
 	ctx := b.Context()
 	normals := make([]float32, 1<<20) // again and again: to draw all would take longer than the benchmark
 	philox.Normals(normals, 0.01, 1, philox.Init, 0)
-	for d := range devices {
+	for d := range on.Devices {
 		for _, param := range p.Params(d) {
 			data := make([]float32, p.Devices[d].Tensors[param.Tensor].Bytes/4)
 			for n := 0; n < len(data); n += len(normals) {
@@ -86,7 +82,7 @@ func benchmarkStep(b *testing.B, path string, batch int) {
 	// The host does not wait for a step before it issues the next few, as in a
 	// training, where it waits only for the loss.
 	together := 1
-	if memory != nil {
+	if on.GPUs != nil {
 		together = 10
 	}
 	steps := func() {
@@ -119,73 +115,26 @@ func benchmarkStep(b *testing.B, path string, batch int) {
 	for i, name := range []string{"forward-ms", "backward-ms", "update-ms"} {
 		b.ReportMetric(passes[i].Seconds()*1e3/float64(runs), name)
 	}
-	if memory != nil {
-		b.ReportMetric(memory(), "MiB")
+	if on.GPUs != nil { // in use, by whomever
+		free, total, err := on.GPUs[0].Memory()
+		check(b, err)
+		b.ReportMetric(float64(total-free)/(1<<20), "MiB")
 	}
 }
 
 // openBench opens the devices that the environment names, the CPU if it names
-// none. memory returns how many MiB of the first GPU are in use, by whomever; it
-// is nil on the CPU.
-func openBench(b *testing.B) (devices []dnn.Device, memory func() float64) {
-	list := os.Getenv(benchDevices)
-	if list == "" || strings.HasPrefix(list, "cpu") {
-		for i := range strings.Split(list, ",") {
-			d, err := cpu.New(fmt.Sprintf("cpu:%d", i))
-			check(b, err)
-			b.Cleanup(func() { check(b, d.Close()) })
-			devices = append(devices, d)
-		}
-		return devices, nil
-	}
-	var ordinals []int
-	kind := ""
-	for _, name := range strings.Split(list, ",") {
-		var number string
-		kind, number, _ = strings.Cut(name, ":")
-		n, err := strconv.Atoi(number)
-		if err != nil || kind != "cuda" && kind != "sim" {
-			b.Fatalf("%s=%s: want cpu, cuda:N or sim:N, or several with commas", benchDevices, list)
-		}
-		ordinals = append(ordinals, n)
-	}
-	options := cuda.Options{Autotune: os.Getenv(benchAutotune) != ""}
+// none.
+func openBench(b *testing.B) *devices.Set {
+	o := cuda.Options{Autotune: os.Getenv(benchAutotune) != ""}
 	if s := os.Getenv(benchPrecision); s != "" {
 		var err error
-		options.Precision, err = cuda.ParsePrecision(s)
+		o.Precision, err = cuda.ParsePrecision(s)
 		check(b, err)
 	}
-	libraries, err := openLibraries(b, kind, slices.Max(ordinals)+1)
+	on, err := devices.Open(cmp.Or(os.Getenv(benchDevices), "cpu"), o)
 	check(b, err)
-	var gpus []*cuda.Device
-	for i, n := range ordinals {
-		d, err := libraries.New(fmt.Sprintf("%s:%d/%d", kind, n, i), n, options)
-		check(b, err)
-		b.Cleanup(func() { check(b, d.Close()) })
-		devices, gpus = append(devices, d), append(gpus, d)
-	}
-	check(b, cuda.Connect(gpus))
-	return devices, func() float64 {
-		gpu, err := libraries.Driver.GetDevice(ordinals[0])
-		check(b, err)
-		context, err := libraries.Driver.PrimaryContext(gpu)
-		check(b, err)
-		free, total, err := context.MemGetInfo()
-		check(b, errors.Join(err, context.Close()))
-		return float64(total-free) / (1 << 20)
-	}
-}
-
-// openLibraries opens NVIDIA's libraries, or those of so many simulated GPUs,
-// which have room for large batches.
-func openLibraries(b *testing.B, kind string, gpus int) (*cuda.Libraries, error) {
-	if kind == "cuda" {
-		return cuda.Open()
-	}
-	m, err := sim.New(sim.Options{GPUs: gpus, Seed: 1, Memory: 64 << 30})
-	check(b, err)
-	b.Cleanup(func() { check(b, m.Close()) })
-	return m.Libraries()
+	b.Cleanup(func() { check(b, on.Close()) })
+	return on
 }
 
 // benchHost returns the host's side of a program, in memory that the device

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"alexnet/internal/devices"
 	"alexnet/loader"
 	"alexnet/plan"
 	"alexnet/train"
@@ -23,7 +24,7 @@ var checkCommand = &cli.Command{
 		if err != nil {
 			return err
 		}
-		names, err := deviceNames(c.String("devices"))
+		names, err := devices.Names(c.String("devices"))
 		if err != nil {
 			return err
 		}

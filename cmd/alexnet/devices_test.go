@@ -8,39 +8,9 @@ import (
 	"testing"
 
 	"alexnet/dnn/cuda"
+	"alexnet/internal/devices"
 	"alexnet/internal/metrics"
 )
-
-func TestDeviceNames(t *testing.T) {
-	for list, want := range map[string]string{
-		"cpu":                  "cpu",
-		"cpu,cpu":              "cpu:0 cpu:1",
-		"cuda:0":               "cuda:0",
-		"cuda:1,cuda:0":        "cuda:1 cuda:0",
-		"cuda:0,cuda:0":        "cuda:0/1 cuda:0/2",
-		"sim:0,sim:2,sim:0":    "sim:0/1 sim:2 sim:0/2",
-		"":                     `error no device ""`,
-		"cpu,":                 `error no device ""`,
-		"cuda":                 `error which GPU is "cuda"`,
-		"cuda:":                `error which GPU`,
-		"cuda:-1":              `error which GPU`,
-		"cuda:99999999999":     `error which GPU`,
-		"cpu:0":                "error there is but one CPU",
-		"cpu,cuda:0":           "error different kinds",
-		"cuda:0,sim:0":         "error different kinds",
-		"cuda:0 , cuda:1":      "error which GPU",
-		"cuda:0,cuda:0,cuda:x": "error which GPU",
-	} {
-		names, err := deviceNames(list)
-		if problem, ok := strings.CutPrefix(want, "error "); ok {
-			if err == nil || !strings.Contains(err.Error(), problem) {
-				t.Errorf("%q: %v, %v, want an error that says %q", list, names, err, problem)
-			}
-		} else if got := strings.Join(names, " "); err != nil || got != want {
-			t.Errorf("%q: %q, %v, want %q", list, got, err, want)
-		}
-	}
-}
 
 // TestWithoutCUDA: the error says what is missing, where it was looked for, and
 // what else can be done.
@@ -76,7 +46,7 @@ func TestSimulated(t *testing.T) {
 		return lines, errs
 	}
 	want, _ := train(0, "cpu")
-	t.Setenv(simulation, "seed=7")
+	t.Setenv(devices.Simulation, "seed=7")
 	for i, args := range [][]string{
 		{"-devices", "sim:0"}, {"-devices", "sim:1,sim:0", "-autotune", "-workspace", "1"}, {"-devices", "sim:0,sim:0"},
 		{"-devices", "sim:0", "-precision", "tf32"}, {"-devices", "sim:0", "-precision", "bf16", "-workspace", "0"},
@@ -111,13 +81,13 @@ func TestSimulated(t *testing.T) {
 		{1, "fail=40", nil, []string{"sim:0", "CUDA_ERROR_LAUNCH_FAILED"}},
 		{1, "missing=libcudnn", nil, []string{"libcudnn"}},
 		{1, "memory=64KiB", nil, []string{"do not fit"}},
-		{2, "oops=1", nil, []string{simulation, "oops", "oom=N"}},
+		{2, "oops=1", nil, []string{devices.Simulation, "oops", "oom=N"}},
 		{2, "", []string{"-precision", "fp8"}, []string{`precision "fp8"`, "fp32, tf32, bf16"}},
 		{2, "", []string{"-workspace", "-1"}, []string{"-workspace -1"}},
 		{2, "", []string{"-devices", "cpu", "-precision", "bf16"}, []string{"-precision is for GPUs"}},
 		{2, "", []string{"-devices", "cpu", "-autotune"}, []string{"-autotune is for GPUs"}},
 	} {
-		t.Setenv(simulation, c.sim)
+		t.Setenv(devices.Simulation, c.sim)
 		_, errs := train(c.status, "none", append([]string{"-devices", "sim:0"}, c.args...)...)
 		contains(t, errs, c.want...)
 	}

@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"alexnet/dsl"
+	"alexnet/internal/devices"
 	"alexnet/plan"
 
 	"github.com/urfave/cli/v2"
@@ -47,7 +48,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var usage usageError
 	var syntax dsl.Errors
 	var planning plan.Error
-	if errors.As(err, &usage) || errors.As(err, &syntax) || errors.As(err, &planning) {
+	var naming devices.Error
+	if errors.As(err, &usage) || errors.As(err, &syntax) || errors.As(err, &planning) || errors.As(err, &naming) {
 		return exitUsage
 	}
 	return exitFailed

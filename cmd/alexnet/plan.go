@@ -1,6 +1,7 @@
 package main
 
 import (
+	"alexnet/internal/devices"
 	"alexnet/plan"
 
 	"github.com/urfave/cli/v2"
@@ -21,7 +22,7 @@ var planCommand = &cli.Command{
 		if err != nil {
 			return err
 		}
-		names, err := deviceNames(c.String("devices"))
+		names, err := devices.Names(c.String("devices"))
 		if err != nil {
 			return err
 		}

@@ -31,18 +31,18 @@ var testCommand = &cli.Command{
 		if c.IsSet("batch") && c.Int("batch") < 1 {
 			return usagef("-batch %d: want at least 1", c.Int("batch"))
 		}
-		devices, closeDevices, err := openDevices(c)
+		on, err := openDevices(c)
 		if err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, closeDevices()) }()
+		defer func() { err = errors.Join(err, on.Close()) }()
 		set, err := openData(c.Context, c)
 		if err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, set.Close()) }()
 		testing := newProgress(c.App.ErrWriter, "testing", "images")
-		result, err := train.Test(c.Context, strings.Split(c.String("model"), ","), devices, set, c.Int("batch"), views, testing.update)
+		result, err := train.Test(c.Context, strings.Split(c.String("model"), ","), on.Devices, set, c.Int("batch"), views, testing.update)
 		testing.end()
 		if err != nil {
 			return err

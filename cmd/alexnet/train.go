@@ -56,11 +56,11 @@ func trainAction(c *cli.Context) (err error) {
 		return err
 	}
 	w := c.App.ErrWriter
-	devices, closeDevices, err := openDevices(c)
+	on, err := openDevices(c)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, closeDevices()) }()
+	defer func() { err = errors.Join(err, on.Close()) }()
 	set, err := openData(ctx, c)
 	if err != nil {
 		return err
@@ -69,7 +69,7 @@ func trainAction(c *cli.Context) (err error) {
 
 	training, testing := newProgress(w, "training", "steps"), newProgress(w, "testing", "images")
 	config := train.Config{
-		Net: net, Text: string(text), Set: set, Devices: devices, Dir: dir,
+		Net: net, Text: string(text), Set: set, Devices: on.Devices, Dir: dir,
 		Resume: c.Bool("resume"), Steps: c.Int64("steps"), SaveEvery: c.Int64("save"), KeepEvery: c.Int("keep"),
 		Progress: func(done, total int64) { testing.end(); training.update(done, total) },
 		Testing:  testing.update,

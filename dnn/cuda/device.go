@@ -82,6 +82,14 @@ func Connect(devices []*Device) error {
 	return nil
 }
 
+// Memory returns the bytes of the GPU's memory that are free, and of all.
+func (d *Device) Memory() (free, total int64, err error) {
+	if err := d.usable(); err != nil {
+		return 0, 0, err
+	}
+	return d.ctx.MemGetInfo()
+}
+
 // Name returns the name given to New.
 func (d *Device) Name() string { return d.name }
 

@@ -97,7 +97,7 @@ func (p *preparation) sum(o dnn.Sum) (binding, error) {
 	var list []kernels.Args
 	for i, x := range o.X {
 		if i > 0 && p.at[x.T] == p.at[o.Y.T] {
-			return nil, fmt.Errorf("X[%d] is Y: it would be overwritten before it is added; only X[0] may be", i)
+			return nil, fmt.Errorf("operand X[%d] is Y: it would be overwritten before it is added; only X[0] may be", i)
 		}
 		k := kernels.Slab{X: p.at[x.T], Y: p.at[o.Y.T], Rows: p.i32(o.Rows), Width: p.i32(o.Width),
 			XOffset: int64(x.Offset), XStride: int64(x.Stride), YOffset: int64(o.Y.Offset), YStride: int64(o.Y.Stride)}
