@@ -24,15 +24,23 @@ const (
 )
 
 // simulate runs a training program on simulated GPUs, one for each ordinal, and
-// returns the bits of all that it leaves: the losses and the parameters. Each run
-// has page-locked memory of its own, which the GPUs may read or write at any time
-// until the end.
-func simulate(t *testing.T, net *model.Net, p *plan.Program, seed uint64, ordinals ...int) []uint32 {
+// returns the bits of all that it leaves, the losses and the parameters, and the
+// races between its steps. Each run has page-locked memory of its own, which the
+// GPUs may read or write at any time until the end.
+func simulate(t *testing.T, net *model.Net, p *plan.Program, seed uint64, ordinals ...int) (out []uint32, races []string) {
 	t.Helper()
 	ctx := t.Context()
 	m, err := sim.New(sim.Options{GPUs: 2, Seed: seed})
 	check(t, err)
-	defer func() { check(t, m.Close()) }()
+	defer func() {
+		if leaks := m.Leaks(); len(leaks) > 0 {
+			t.Errorf("left are %v", leaks)
+		}
+		races = m.Races()
+		if err := m.Close(); len(races) == 0 { // which are errors of it
+			check(t, err)
+		}
+	}()
 	libs, err := m.Libraries()
 	check(t, err)
 	var devices []dnn.Device
@@ -55,7 +63,6 @@ func simulate(t *testing.T, net *model.Net, p *plan.Program, seed uint64, ordina
 			check(t, r.Write(ctx, p, device, param.Tensor, raw.Bytes(x[param.First*row:(param.First+param.Rows)*row])))
 		}
 	}
-	var out []uint32
 	stats := make([]dnn.Host, simRuns)
 	for run := range simRuns {
 		host := pageLocked(t, devices[0], net, run)
@@ -83,7 +90,7 @@ func simulate(t *testing.T, net *model.Net, p *plan.Program, seed uint64, ordina
 		}
 	}
 	check(t, r.Close())
-	return out
+	return out, nil
 }
 
 func words(b []byte) []uint32 {
@@ -126,8 +133,9 @@ func pageLocked(t *testing.T, d dnn.Device, net *model.Net, run int) map[plan.Sl
 }
 
 // TestSimulatedGPUsKeepTheOrder: in whatever order the streams of GPUs run that
-// the events allow, the same bits come out; and each wait of the plan is needed
-// for that: without it, there is an order in which other bits come out.
+// the events allow, the same bits come out, and no two steps race; and each wait of
+// the plan is needed for that: without it, there is an order in which other bits
+// come out, and steps race in every order.
 func TestSimulatedGPUsKeepTheOrder(t *testing.T) {
 	const seeds = 40
 	net := plan.SmallNet(t, 2)
@@ -136,10 +144,14 @@ func TestSimulatedGPUsKeepTheOrder(t *testing.T) {
 			names := []string{"sim:a", "sim:b"}[:len(ordinals)]
 			p, err := plan.Compile(net, names, plan.Options{Batch: simBatch})
 			check(t, err)
-			want := simulate(t, net, p, 0, ordinals...)
+			var want []uint32
 			for seed := range uint64(seeds) {
-				if !slices.Equal(simulate(t, net, p, seed, ordinals...), want) {
-					t.Fatalf("seed %d gives other numbers", seed)
+				got, races := simulate(t, net, p, seed, ordinals...)
+				if want == nil {
+					want = got
+				}
+				if !slices.Equal(got, want) || len(races) > 0 {
+					t.Fatalf("seed %d gives other numbers, or races %v", seed, races)
 				}
 			}
 			waits := 0
@@ -147,7 +159,11 @@ func TestSimulatedGPUsKeepTheOrder(t *testing.T) {
 				for j, w := range p.Steps[i].Waits {
 					waits++
 					if !noticed(func(seed uint64) bool {
-						return !slices.Equal(simulate(t, net, without(p, i, j), seed, ordinals...), want)
+						got, races := simulate(t, net, without(p, i, j), seed, ordinals...)
+						if len(races) == 0 {
+							t.Errorf("%s need not wait for %s, as far as seed %d tells", p.StepName(i), p.StepName(w), seed)
+						}
+						return !slices.Equal(got, want)
 					}, 4*seeds) {
 						t.Errorf("%s need not wait for %s, as far as %d seeds tell", p.StepName(i), p.StepName(w), 4*seeds)
 					}
