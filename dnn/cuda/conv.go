@@ -1,6 +1,7 @@
 package cuda
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -15,8 +16,9 @@ import (
 // with as many zeros there.
 type conv struct {
 	dnn.Conv
-	wide dnn.Shape // of the input with those zeros
-	kind cudnn.DataType
+	wide      dnn.Shape // of the input with those zeros
+	precision Precision
+	kind      cudnn.DataType
 
 	x, y, bias *cudnn.Tensor // y of kind; bias, like everything but x, w and y, is float32
 	plain      *cudnn.Tensor // y in float32
@@ -24,14 +26,14 @@ type conv struct {
 	desc       *cudnn.Convolution
 }
 
-func (p *preparation) conv(o dnn.Conv) (*conv, error) {
-	c := &conv{Conv: o, wide: o.In, kind: cudnn.Float}
-	math := cudnn.FmaMath
-	switch p.device.options.Precision {
-	case TF32:
-		math = cudnn.DefaultMath
+func (p *preparation) conv(o dnn.Conv, precision Precision) (*conv, error) {
+	c := &conv{Conv: o, wide: o.In, precision: precision, kind: cudnn.Float}
+	math := cudnn.DefaultMath
+	switch precision {
+	case FP32:
+		math = cudnn.FmaMath
 	case BF16:
-		math, c.kind = cudnn.TensorOpMath, cudnn.BFloat16
+		c.kind = cudnn.BFloat16
 	}
 	w := o.Window
 	var err error
@@ -156,21 +158,42 @@ func (c *conv) weights() int64 { return int64(c.Out.C) * int64(c.KernelSize()) }
 func (c *conv) outputs() int64 { return int64(c.Batch * c.Out.Size()) }
 func (c *conv) inputs() int64  { return int64(c.Batch * c.wide.Size()) }
 
+// errNoAlgorithm says that a convolution cannot be done as it was asked for.
+var errNoAlgorithm = errors.New("there is no algorithm for it")
+
+// convolution describes a convolution and chooses its algorithm. Where cuDNN has
+// none for bfloat16, it is done in TF32.
+func (p *preparation) convolution(o dnn.Conv, ask func(*conv) ([]cudnn.Perf, error),
+	find func(c *conv, x, w, y, space cu.DevicePtr, bytes int64) ([]cudnn.Perf, error)) (c *conv, algo cudnn.Perf, err error) {
+	for _, precision := range []Precision{p.device.options.Precision, TF32} {
+		if c, err = p.conv(o, precision); err != nil {
+			return nil, algo, err
+		}
+		if algo, err = c.algorithm(p, ask, find); !errors.Is(err, errNoAlgorithm) || precision != BF16 {
+			return c, algo, err
+		}
+	}
+	return nil, algo, err
+}
+
 // algorithm chooses one: among those that the library thinks best or, when the
 // device tunes itself, those that find has measured, in memory of its own since
 // measuring overwrites results.
-func (c *conv) algorithm(p *preparation, ask func() ([]cudnn.Perf, error),
-	find func(x, w, y, space cu.DevicePtr, bytes int64) ([]cudnn.Perf, error)) (cudnn.Perf, error) {
+func (c *conv) algorithm(p *preparation, ask func(*conv) ([]cudnn.Perf, error),
+	find func(c *conv, x, w, y, space cu.DevicePtr, bytes int64) ([]cudnn.Perf, error)) (cudnn.Perf, error) {
 	var list []cudnn.Perf
 	var err error
 	if p.device.options.Autotune {
 		bytes := p.device.options.workspace()
 		err = p.borrow([]int64{4 * c.inputs(), 4 * c.weights(), 4 * c.outputs(), bytes}, func(at []cu.DevicePtr) (err error) {
-			list, err = find(at[0], at[1], at[2], at[3], bytes)
+			list, err = find(c, at[0], at[1], at[2], at[3], bytes)
 			return err
 		})
 	} else {
-		list, err = ask()
+		list, err = ask(c)
+	}
+	if errors.Is(err, cudnn.NotSupported) {
+		return cudnn.Perf{}, fmt.Errorf("%s: %w: %w", c, errNoAlgorithm, err)
 	}
 	if err != nil {
 		return cudnn.Perf{}, fmt.Errorf("algorithms for %s: %w", c, err)
@@ -179,18 +202,19 @@ func (c *conv) algorithm(p *preparation, ask func() ([]cudnn.Perf, error),
 }
 
 // choose takes the best of the algorithms, which come best first, that stays
-// within the workspace; one that gives the same bits each time, if there is one.
+// within the workspace; if there is one, one that gives the same bits each time,
+// although another may be faster.
 func (c *conv) choose(p *preparation, list []cudnn.Perf) (cudnn.Perf, error) {
 	limit := p.device.options.workspace()
 	list = slices.DeleteFunc(list, func(a cudnn.Perf) bool { return int64(a.Memory) > limit })
 	if len(list) == 0 {
-		return cudnn.Perf{}, fmt.Errorf("no algorithm for %s does with a workspace of %d bytes: allow more (-workspace)", c, limit)
+		return cudnn.Perf{}, fmt.Errorf("%s: %w within a workspace of %d bytes: allow more (-workspace)", c, errNoAlgorithm, limit)
 	}
 	best := list[0]
 	if i := slices.IndexFunc(list, func(a cudnn.Perf) bool { return a.Determinism != 0 }); i >= 0 {
 		best = list[i]
 	}
-	if p.device.options.Precision != FP32 { // then the algorithm says what it makes of its numbers
+	if c.precision != FP32 { // then the algorithm says what it makes of its numbers
 		c.math(p, best.Math)
 	}
 	return best, p.err
@@ -202,14 +226,10 @@ func (c *conv) String() string {
 }
 
 func (p *preparation) convForward(o dnn.ConvForward) (binding, error) {
-	c, err := p.conv(o.Conv)
-	if err != nil {
-		return nil, err
-	}
 	h := p.device.dnn
-	algo, err := c.algorithm(p, func() ([]cudnn.Perf, error) {
+	c, algo, err := p.convolution(o.Conv, func(c *conv) ([]cudnn.Perf, error) {
 		return h.ForwardAlgorithms(c.x, c.w, c.desc, c.y)
-	}, func(x, w, y, space cu.DevicePtr, bytes int64) ([]cudnn.Perf, error) {
+	}, func(c *conv, x, w, y, space cu.DevicePtr, bytes int64) ([]cudnn.Perf, error) {
 		return h.FindForwardAlgorithms(c.x, x, c.w, w, c.desc, c.y, y, space, bytes)
 	})
 	if err != nil {
@@ -227,14 +247,10 @@ func (p *preparation) convForward(o dnn.ConvForward) (binding, error) {
 }
 
 func (p *preparation) convBackwardData(o dnn.ConvBackwardData) (binding, error) {
-	c, err := p.conv(o.Conv)
-	if err != nil {
-		return nil, err
-	}
 	h := p.device.dnn
-	algo, err := c.algorithm(p, func() ([]cudnn.Perf, error) {
+	c, algo, err := p.convolution(o.Conv, func(c *conv) ([]cudnn.Perf, error) {
 		return h.BackwardDataAlgorithms(c.w, c.y, c.desc, c.x)
-	}, func(x, w, y, space cu.DevicePtr, bytes int64) ([]cudnn.Perf, error) {
+	}, func(c *conv, x, w, y, space cu.DevicePtr, bytes int64) ([]cudnn.Perf, error) {
 		return h.FindBackwardDataAlgorithms(c.w, w, c.y, y, c.desc, c.x, x, space, bytes)
 	})
 	if err != nil {
@@ -250,14 +266,10 @@ func (p *preparation) convBackwardData(o dnn.ConvBackwardData) (binding, error) 
 }
 
 func (p *preparation) convBackwardWeights(o dnn.ConvBackwardWeights) (binding, error) {
-	c, err := p.conv(o.Conv)
-	if err != nil {
-		return nil, err
-	}
 	h := p.device.dnn
-	algo, err := c.algorithm(p, func() ([]cudnn.Perf, error) {
+	c, algo, err := p.convolution(o.Conv, func(c *conv) ([]cudnn.Perf, error) {
 		return h.BackwardFilterAlgorithms(c.x, c.y, c.desc, c.w)
-	}, func(x, w, y, space cu.DevicePtr, bytes int64) ([]cudnn.Perf, error) {
+	}, func(c *conv, x, w, y, space cu.DevicePtr, bytes int64) ([]cudnn.Perf, error) {
 		return h.FindBackwardFilterAlgorithms(c.x, x, c.y, y, c.desc, c.w, w, space, bytes)
 	})
 	if err != nil {

@@ -63,7 +63,7 @@ func (d *Device) start(ordinal int) error {
 }
 
 // Connect lets each of the devices reach the memory of the others, where their
-// GPUs offer it. Copies between GPUs that do not go through the host.
+// GPUs offer it, so that copies between them need not go through the host.
 func Connect(devices []*Device) error {
 	for _, d := range devices {
 		for _, peer := range devices {
@@ -107,20 +107,25 @@ func (d *Device) Close() error {
 	return d.ending(d.release())
 }
 
-// note remembers that the driver has reported an error.
+// note remembers whether err is of a GPU that has failed for good: then every
+// later call returns it again.
 func (d *Device) note(err error) error {
-	var e *cu.Error
-	d.failed = d.failed || errors.As(err, &e)
+	var driver *cu.Error
+	var dnn *cudnn.Error
+	var blas *cublaslt.Error
+	d.failed = d.failed || errors.As(err, &driver) && driver.Result.Lasting() ||
+		errors.As(err, &dnn) && errors.Is(dnn, cudnn.ExecutionFailed) ||
+		errors.As(err, &blas) && blas.Status == cublaslt.ExecutionFailed
 	return err
 }
 
 // ending returns the error of giving something back, unless the GPU has failed
-// before: then nothing can be given back without the same error again.
+// before.
 func (d *Device) ending(err error) error {
 	if err == nil || d.failed {
 		return nil
 	}
-	return fmt.Errorf("%s: %w", d.name, err)
+	return fmt.Errorf("%s: %w", d.name, d.note(err))
 }
 
 // release gives back what start and the tasks took.

@@ -44,7 +44,7 @@ type Options struct {
 	KernelCache string
 }
 
-// DefaultWorkspace is what cuDNN's heuristics are told that they may use.
+// DefaultWorkspace leaves out few algorithms.
 const DefaultWorkspace = 256 << 20
 
 func (o Options) workspace() int64 {

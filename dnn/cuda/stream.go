@@ -72,12 +72,13 @@ type event struct {
 	cu     *cu.Event
 }
 
-// NewEvent makes an event.
+// NewEvent makes an event. A host that waits for it does so without using a core,
+// of which the loader needs all.
 func (d *Device) NewEvent() (dnn.Event, error) {
 	if err := d.usable(); err != nil {
 		return nil, err
 	}
-	e, err := d.ctx.NewEvent(cu.EventDisableTiming)
+	e, err := d.ctx.NewEvent(cu.EventDisableTiming | cu.EventBlockingSync)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", d.name, err)
 	}
@@ -162,7 +163,11 @@ func (s *stream) Copy(dst, src dnn.Buffer, r dnn.Rows) error {
 	}
 	to, from := d.ptr+4*cu.DevicePtr(r.DstOffset), c.ptr+4*cu.DevicePtr(r.SrcOffset)
 	if r.Count == 1 || r.DstStride == r.Width && r.SrcStride == r.Width {
-		return s.fail(s.cu.MemcpyPeerAsync(to, d.device.ctx, from, c.device.ctx, 4*int64(r.Count)*int64(r.Width)))
+		bytes := 4 * int64(r.Count) * int64(r.Width)
+		if d.device.ctx.Handle() == c.device.ctx.Handle() {
+			return s.fail(s.cu.MemcpyDtoDAsync(to, from, bytes))
+		}
+		return s.fail(s.cu.MemcpyPeerAsync(to, d.device.ctx, from, c.device.ctx, bytes))
 	}
 	s.copy = cu.Memcpy3DPeer{
 		SrcMemoryType: cu.MemoryTypeDevice, SrcDevice: from, SrcContext: c.device.ctx.Handle(), SrcPitch: 4 * uintptr(r.SrcStride),

@@ -14,7 +14,7 @@ type workspace struct {
 	// generation counts the blocks of memory. A task is bound to one of them.
 	generation int
 	user       *stream   // that launched the last task which works in it
-	turn       *cu.Event // recorded when the user changes
+	handover   *cu.Event // recorded when the user changes
 }
 
 // claim makes sure that the workspace is there and that s may use it: after the
@@ -23,10 +23,15 @@ func (d *Device) claim(s *stream) error {
 	w := &d.workspace
 	if w.memory == nil || w.memory.Bytes() < w.need {
 		if w.memory != nil {
-			if err := w.memory.Close(); err != nil { // which waits for its users
+			if w.user != nil { // whose work comes after that of all users before it
+				if err := w.user.cu.Synchronize(); err != nil {
+					return err
+				}
+			}
+			if err := w.memory.Close(); err != nil {
 				return err
 			}
-			w.memory = nil
+			w.memory, w.user = nil, nil
 		}
 		m, err := d.take(w.need)
 		if err != nil {
@@ -36,16 +41,16 @@ func (d *Device) claim(s *stream) error {
 		w.generation++
 	}
 	if w.user != nil && w.user != s {
-		if w.turn == nil {
+		if w.handover == nil {
 			var err error
-			if w.turn, err = d.ctx.NewEvent(cu.EventDisableTiming); err != nil {
+			if w.handover, err = d.ctx.NewEvent(cu.EventDisableTiming); err != nil {
 				return err
 			}
 		}
-		if err := w.turn.Record(w.user.cu); err != nil {
+		if err := w.handover.Record(w.user.cu); err != nil {
 			return err
 		}
-		if err := s.cu.Wait(w.turn); err != nil {
+		if err := s.cu.Wait(w.handover); err != nil {
 			return err
 		}
 	}
@@ -55,8 +60,8 @@ func (d *Device) claim(s *stream) error {
 
 func (w *workspace) close() error {
 	var err error
-	if w.turn != nil {
-		err = w.turn.Close()
+	if w.handover != nil {
+		err = w.handover.Close()
 	}
 	if w.memory != nil {
 		if e := w.memory.Close(); err == nil {

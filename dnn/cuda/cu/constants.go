@@ -10,6 +10,7 @@ type EventFlags uint32
 const (
 	StreamNonBlocking  StreamFlags = 1 // CU_STREAM_NON_BLOCKING: not ordered with the default stream
 	EventDefault       EventFlags  = 0 // CU_EVENT_DEFAULT: keeps the time
+	EventBlockingSync  EventFlags  = 1 // CU_EVENT_BLOCKING_SYNC: who waits for it leaves the core to others
 	EventDisableTiming EventFlags  = 2 // CU_EVENT_DISABLE_TIMING
 
 	hostAllocPortable = 1 // CU_MEMHOSTALLOC_PORTABLE: pinned for every context
@@ -31,9 +32,11 @@ const (
 	ErrorInvalidValue             Result = 1
 	ErrorOutOfMemory              Result = 2
 	ErrorNotInitialized           Result = 3
+	ErrorDeviceUnavailable        Result = 46
 	ErrorNoDevice                 Result = 100
 	ErrorInvalidDevice            Result = 101
 	ErrorInvalidContext           Result = 201
+	ErrorECCUncorrectable         Result = 214
 	ErrorPeerAccessUnsupported    Result = 217
 	ErrorInvalidHandle            Result = 400
 	ErrorNotFound                 Result = 500
@@ -42,5 +45,6 @@ const (
 	ErrorPeerAccessAlreadyEnabled Result = 704
 	ErrorPeerAccessNotEnabled     Result = 705
 	ErrorContextIsDestroyed       Result = 709
+	ErrorUnknown                  Result = 999
 	ErrorLaunchFailed             Result = 719
 )

@@ -21,6 +21,17 @@ func (e *Error) Error() string {
 // Is makes errors.Is(err, cu.ErrorOutOfMemory) work.
 func (e *Error) Is(target error) bool { r, ok := target.(Result); return ok && r == e.Result }
 
+// Lasting reports whether a GPU that has once returned r returns it ever after:
+// what its work did wrong, or a device that is no longer there.
+func (r Result) Lasting() bool {
+	const timeout, assert, hardwareStack = 702, 710, 714 // from there on, to ErrorLaunchFailed
+	switch r {
+	case ErrorDeviceUnavailable, ErrorECCUncorrectable, ErrorIllegalAddress, timeout, assert, ErrorUnknown:
+		return true
+	}
+	return r >= hardwareStack && r <= ErrorLaunchFailed
+}
+
 func (r Result) Error() string { return fmt.Sprintf("CUDA error %d", int32(r)) }
 
 // check makes an error of a result. format and args say what was called. Where a

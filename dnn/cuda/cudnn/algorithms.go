@@ -12,7 +12,7 @@ import (
 // one that it expects to be the fastest first
 // (cudnnGetConvolutionForwardAlgorithm_v7).
 func (h *Handle) ForwardAlgorithms(x *Tensor, w *Filter, c *Convolution, y *Tensor) ([]Perf, error) {
-	return h.algorithms("cudnnGetConvolutionForwardAlgorithm_v7", FwdAlgoCount,
+	return h.algorithms("cudnnGetConvolutionForwardAlgorithm_v7", c,
 		[]named{{"x", x}, {"w", w}, {"convolution", c}, {"y", y}}, func(n int32, got *int32, list *Perf) Status {
 			return h.lib.f.GetConvolutionForwardAlgorithm(h.raw, x.raw, w.raw, c.raw, y.raw, n, got, list)
 		})
@@ -21,7 +21,7 @@ func (h *Handle) ForwardAlgorithms(x *Tensor, w *Filter, c *Convolution, y *Tens
 // BackwardDataAlgorithms is ForwardAlgorithms for the gradient by the input
 // (cudnnGetConvolutionBackwardDataAlgorithm_v7).
 func (h *Handle) BackwardDataAlgorithms(w *Filter, dy *Tensor, c *Convolution, dx *Tensor) ([]Perf, error) {
-	return h.algorithms("cudnnGetConvolutionBackwardDataAlgorithm_v7", BwdDataAlgoCount,
+	return h.algorithms("cudnnGetConvolutionBackwardDataAlgorithm_v7", c,
 		[]named{{"w", w}, {"dy", dy}, {"convolution", c}, {"dx", dx}}, func(n int32, got *int32, list *Perf) Status {
 			return h.lib.f.GetConvolutionBackwardDataAlgorithm(h.raw, w.raw, dy.raw, c.raw, dx.raw, n, got, list)
 		})
@@ -30,7 +30,7 @@ func (h *Handle) BackwardDataAlgorithms(w *Filter, dy *Tensor, c *Convolution, d
 // BackwardFilterAlgorithms is ForwardAlgorithms for the gradient by the weights
 // (cudnnGetConvolutionBackwardFilterAlgorithm_v7).
 func (h *Handle) BackwardFilterAlgorithms(x, dy *Tensor, c *Convolution, dw *Filter) ([]Perf, error) {
-	return h.algorithms("cudnnGetConvolutionBackwardFilterAlgorithm_v7", BwdFilterAlgoCount,
+	return h.algorithms("cudnnGetConvolutionBackwardFilterAlgorithm_v7", c,
 		[]named{{"x", x}, {"dy", dy}, {"convolution", c}, {"dw", dw}}, func(n int32, got *int32, list *Perf) Status {
 			return h.lib.f.GetConvolutionBackwardFilterAlgorithm(h.raw, x.raw, dy.raw, c.raw, dw.raw, n, got, list)
 		})
@@ -41,7 +41,7 @@ func (h *Handle) BackwardFilterAlgorithms(x, dy *Tensor, c *Convolution, dw *Fil
 // in the workspace is lost. It waits for the GPU
 // (cudnnFindConvolutionForwardAlgorithmEx).
 func (h *Handle) FindForwardAlgorithms(x *Tensor, xp cu.DevicePtr, w *Filter, wp cu.DevicePtr, c *Convolution, y *Tensor, yp cu.DevicePtr, workspace cu.DevicePtr, bytes int64) ([]Perf, error) {
-	return h.algorithms("cudnnFindConvolutionForwardAlgorithmEx", FwdAlgoCount,
+	return h.algorithms("cudnnFindConvolutionForwardAlgorithmEx", c,
 		[]named{{"x", x}, {"w", w}, {"convolution", c}, {"y", y}}, func(n int32, got *int32, list *Perf) Status {
 			return h.lib.f.FindConvolutionForwardAlgorithmEx(h.raw, x.raw, xp, w.raw, wp, c.raw, y.raw, yp, n, got, list, workspace, size(bytes))
 		})
@@ -50,7 +50,7 @@ func (h *Handle) FindForwardAlgorithms(x *Tensor, xp cu.DevicePtr, w *Filter, wp
 // FindBackwardDataAlgorithms is FindForwardAlgorithms for the gradient by the
 // input; what is in dx is lost (cudnnFindConvolutionBackwardDataAlgorithmEx).
 func (h *Handle) FindBackwardDataAlgorithms(w *Filter, wp cu.DevicePtr, dy *Tensor, dyp cu.DevicePtr, c *Convolution, dx *Tensor, dxp cu.DevicePtr, workspace cu.DevicePtr, bytes int64) ([]Perf, error) {
-	return h.algorithms("cudnnFindConvolutionBackwardDataAlgorithmEx", BwdDataAlgoCount,
+	return h.algorithms("cudnnFindConvolutionBackwardDataAlgorithmEx", c,
 		[]named{{"w", w}, {"dy", dy}, {"convolution", c}, {"dx", dx}}, func(n int32, got *int32, list *Perf) Status {
 			return h.lib.f.FindConvolutionBackwardDataAlgorithmEx(h.raw, w.raw, wp, dy.raw, dyp, c.raw, dx.raw, dxp, n, got, list, workspace, size(bytes))
 		})
@@ -60,7 +60,7 @@ func (h *Handle) FindBackwardDataAlgorithms(w *Filter, wp cu.DevicePtr, dy *Tens
 // weights; what is in dw is lost
 // (cudnnFindConvolutionBackwardFilterAlgorithmEx).
 func (h *Handle) FindBackwardFilterAlgorithms(x *Tensor, xp cu.DevicePtr, dy *Tensor, dyp cu.DevicePtr, c *Convolution, dw *Filter, dwp cu.DevicePtr, workspace cu.DevicePtr, bytes int64) ([]Perf, error) {
-	return h.algorithms("cudnnFindConvolutionBackwardFilterAlgorithmEx", BwdFilterAlgoCount,
+	return h.algorithms("cudnnFindConvolutionBackwardFilterAlgorithmEx", c,
 		[]named{{"x", x}, {"dy", dy}, {"convolution", c}, {"dw", dw}}, func(n int32, got *int32, list *Perf) Status {
 			return h.lib.f.FindConvolutionBackwardFilterAlgorithmEx(h.raw, x.raw, xp, dy.raw, dyp, c.raw, dw.raw, dwp, n, got, list, workspace, size(bytes))
 		})
@@ -72,10 +72,14 @@ type named struct {
 	resource
 }
 
-// algorithms asks cuDNN for up to most algorithms and returns those that can do
+// most is more algorithms than cuDNN has for one convolution, each with every
+// MathType.
+const most = 32
+
+// algorithms asks cuDNN for its algorithms and returns those that can do
 // what was asked, in cuDNN's order, which is best first; at least one if there
 // is no error.
-func (h *Handle) algorithms(function string, most int, args []named, ask func(n int32, got *int32, list *Perf) Status) ([]Perf, error) {
+func (h *Handle) algorithms(function string, c *Convolution, args []named, ask func(n int32, got *int32, list *Perf) Status) ([]Perf, error) {
 	used, texts := make([]resource, len(args)), make([]string, len(args))
 	for i, a := range args {
 		used[i] = a
@@ -85,9 +89,11 @@ func (h *Handle) algorithms(function string, most int, args []named, ask func(n 
 	}
 	defer h.ctx.Leave()
 	list, got := make([]Perf, most), int32(0)
-	s := ask(int32(most), &got, &list[0])
+	s := ask(most, &got, &list[0])
 	list = list[:max(0, min(int(got), most))]
-	able := slices.DeleteFunc(slices.Clone(list), func(p Perf) bool { return p.Status != Success })
+	able := slices.DeleteFunc(slices.Clone(list), func(p Perf) bool {
+		return p.Status != Success || c.exact && p.Math != FmaMath // which it may offer all the same
+	})
 	if s == Success && len(able) > 0 {
 		return able, nil
 	}

@@ -63,7 +63,7 @@ type MathType int32
 const (
 	DefaultMath                 MathType = 0 // CUDNN_DEFAULT_MATH: float32 may be rounded to TF32
 	TensorOpMath                MathType = 1 // CUDNN_TENSOR_OP_MATH
-	TensorOpMathAllowConversion MathType = 2 // CUDNN_TENSOR_OP_MATH_ALLOW_CONVERSION: and to lesser types
+	TensorOpMathAllowConversion MathType = 2 // CUDNN_TENSOR_OP_MATH_ALLOW_CONVERSION: float32 may be converted down to float16
 	FmaMath                     MathType = 3 // CUDNN_FMA_MATH: float32 stays float32
 )
 
@@ -134,8 +134,8 @@ type ConvBwdDataAlgo int32
 // ConvBwdFilterAlgo is cudnnConvolutionBwdFilterAlgo_t.
 type ConvBwdFilterAlgo int32
 
-// Algorithms of convolutions. Number 0 of each needs no workspace; number 1
-// forward and by data, and 1 by filter, are deterministic.
+// Algorithms of convolutions. Number 0 of each needs no workspace. All but numbers
+// 0 by data, and 0 and 3 by filter, give the same bits each time.
 const (
 	FwdImplicitGEMM        ConvFwdAlgo = 0 // CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_GEMM
 	FwdImplicitPrecompGEMM ConvFwdAlgo = 1 // CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM

@@ -22,7 +22,8 @@ type ConvolutionOptions struct {
 // Convolution describes how a filter meets a tensor.
 type Convolution struct {
 	descriptor[RawConvolution]
-	lib *Library
+	lib   *Library
+	exact bool // FmaMath
 }
 
 // NewConvolution describes a convolution over two dimensions
@@ -57,13 +58,13 @@ func (l *Library) NewConvolution(o ConvolutionOptions) (*Convolution, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Convolution{desc, l}, nil
+	return &Convolution{desc, l, o.Math == FmaMath}, nil
 }
 
 // WrapConvolution returns a descriptor that somebody else made and will destroy.
 func (l *Library) WrapConvolution(raw RawConvolution) (*Convolution, error) {
 	desc, err := foreign(raw)
-	return &Convolution{desc, l}, err
+	return &Convolution{desc, l, false}, err
 }
 
 func (c *Convolution) use() error {

@@ -355,26 +355,26 @@ var calls = map[string]struct {
 		"cudnnSoftmaxBackward(handle 10, algo 2, mode 1, alpha 2, yDesc 12, y 31, dyDesc 14, dy 32, beta 3, dxDesc 13, dx 33) in 1", false},
 
 	"ForwardAlgorithms": {func(a work) error { _, err := a.h.ForwardAlgorithms(a.x, a.w, a.c, a.y); return err },
-		"cudnnGetConvolutionForwardAlgorithm_v7(handle 10, srcDesc 11, filterDesc 17, convDesc 18, destDesc 12, requestedAlgoCount 8, returnedAlgoCount, perfResults) in 1", true},
+		"cudnnGetConvolutionForwardAlgorithm_v7(handle 10, srcDesc 11, filterDesc 17, convDesc 18, destDesc 12, requestedAlgoCount 32, returnedAlgoCount, perfResults) in 1", true},
 	"BackwardDataAlgorithms": {func(a work) error { _, err := a.h.BackwardDataAlgorithms(a.w, a.dy, a.c, a.dx); return err },
-		"cudnnGetConvolutionBackwardDataAlgorithm_v7(handle 10, filterDesc 17, diffDesc 14, convDesc 18, gradDesc 13, requestedAlgoCount 6, returnedAlgoCount, perfResults) in 1", true},
+		"cudnnGetConvolutionBackwardDataAlgorithm_v7(handle 10, filterDesc 17, diffDesc 14, convDesc 18, gradDesc 13, requestedAlgoCount 32, returnedAlgoCount, perfResults) in 1", true},
 	"BackwardFilterAlgorithms": {func(a work) error { _, err := a.h.BackwardFilterAlgorithms(a.x, a.dy, a.c, a.w); return err },
-		"cudnnGetConvolutionBackwardFilterAlgorithm_v7(handle 10, srcDesc 11, diffDesc 14, convDesc 18, gradDesc 17, requestedAlgoCount 7, returnedAlgoCount, perfResults) in 1", true},
+		"cudnnGetConvolutionBackwardFilterAlgorithm_v7(handle 10, srcDesc 11, diffDesc 14, convDesc 18, gradDesc 17, requestedAlgoCount 32, returnedAlgoCount, perfResults) in 1", true},
 	"FindForwardAlgorithms": {func(a work) error {
 		_, err := a.h.FindForwardAlgorithms(a.x, 31, a.w, 32, a.c, a.y, 33, 34, 64)
 		return err
 	},
-		"cudnnFindConvolutionForwardAlgorithmEx(handle 10, xDesc 11, x 31, wDesc 17, w 32, convDesc 18, yDesc 12, y 33, requestedAlgoCount 8, returnedAlgoCount, perfResults, workSpace 34, workSpaceSizeInBytes 64) in 1", true},
+		"cudnnFindConvolutionForwardAlgorithmEx(handle 10, xDesc 11, x 31, wDesc 17, w 32, convDesc 18, yDesc 12, y 33, requestedAlgoCount 32, returnedAlgoCount, perfResults, workSpace 34, workSpaceSizeInBytes 64) in 1", true},
 	"FindBackwardDataAlgorithms": {func(a work) error {
 		_, err := a.h.FindBackwardDataAlgorithms(a.w, 31, a.dy, 32, a.c, a.dx, 33, 34, 64)
 		return err
 	},
-		"cudnnFindConvolutionBackwardDataAlgorithmEx(handle 10, wDesc 17, w 31, dyDesc 14, dy 32, convDesc 18, dxDesc 13, dx 33, requestedAlgoCount 6, returnedAlgoCount, perfResults, workSpace 34, workSpaceSizeInBytes 64) in 1", true},
+		"cudnnFindConvolutionBackwardDataAlgorithmEx(handle 10, wDesc 17, w 31, dyDesc 14, dy 32, convDesc 18, dxDesc 13, dx 33, requestedAlgoCount 32, returnedAlgoCount, perfResults, workSpace 34, workSpaceSizeInBytes 64) in 1", true},
 	"FindBackwardFilterAlgorithms": {func(a work) error {
 		_, err := a.h.FindBackwardFilterAlgorithms(a.x, 31, a.dy, 32, a.c, a.w, 33, 34, 64)
 		return err
 	},
-		"cudnnFindConvolutionBackwardFilterAlgorithmEx(handle 10, xDesc 11, x 31, dyDesc 14, y 32, convDesc 18, dwDesc 17, dw 33, requestedAlgoCount 7, returnedAlgoCount, perfResults, workSpace 34, workSpaceSizeInBytes 64) in 1", true},
+		"cudnnFindConvolutionBackwardFilterAlgorithmEx(handle 10, xDesc 11, x 31, dyDesc 14, y 32, convDesc 18, dwDesc 17, dw 33, requestedAlgoCount 32, returnedAlgoCount, perfResults, workSpace 34, workSpaceSizeInBytes 64) in 1", true},
 }
 
 // offer makes cuDNN offer algorithms.
@@ -495,7 +495,7 @@ func TestAlgorithmsThatCannotAreLeftOut(t *testing.T) {
 		t.Errorf("none that can: %v", err)
 	}
 	m.Hooks["cudnnGetConvolutionForwardAlgorithm_v7"] = func(args []reflect.Value) { args[6].Elem().SetInt(1 << 20) }
-	if got, err := a.h.ForwardAlgorithms(a.x, a.w, a.c, a.y); err != nil || len(got) != FwdAlgoCount {
+	if got, err := a.h.ForwardAlgorithms(a.x, a.w, a.c, a.y); err != nil || len(got) != most {
 		t.Errorf("more than there is room for: %d, error %v", len(got), err)
 	}
 }

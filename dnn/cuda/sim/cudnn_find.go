@@ -46,6 +46,11 @@ func (c *convolution) list(d direction, r answer, workspace int64) {
 		case workspace >= 0:
 			p.Time = time(a)
 		}
+		if c.math == cudnn.FmaMath { // what it offers need not be what was asked for
+			other := p
+			other.Math, other.Memory = cudnn.DefaultMath, 0
+			list = append(list, other)
+		}
 		list = append(list, p)
 	}
 	for _, number := range cannot {
