@@ -1,6 +1,7 @@
 package cuda
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -65,21 +66,24 @@ func (f *full) factor(p *preparation, t dnn.Tensor, n int64) (operand, binding) 
 }
 
 // products returns the calls of a product for each group. strides count numbers
-// from one group's matrix to the next.
+// from one group's matrix to the next. If cuBLASLt has no algorithm for it, the
+// error is a cublaslt.NotSupported.
 func (f *full) products(p *preparation, m cublaslt.Product, a, b operand, d cu.DevicePtr, strideA, strideB, strideD int, bias cu.DevicePtr) (binding, error) {
 	size := cu.DevicePtr(4)
 	if f.kind == cublaslt.BFloat16 {
 		size = 2
 	}
-	m.Align = alignment(a.ptr, b.ptr, d, bias, size*cu.DevicePtr(strideA), size*cu.DevicePtr(strideB), 4*cu.DevicePtr(strideD))
+	m.A.Align = f.alignment(a.ptr, size*cu.DevicePtr(strideA))
+	m.B.Align = f.alignment(b.ptr, size*cu.DevicePtr(strideB))
+	m.D.Align = f.alignment(d, 4*cu.DevicePtr(strideD))
 	limit := p.device.options.workspace()
 	list := make([]*cublaslt.Matmul, f.Groups)
 	for g := range list {
 		product, err := p.device.blas.NewMatmul(m, limit)
-		list[g] = own(p, product, err)
-		if p.err != nil {
-			return nil, p.err
+		if err != nil {
+			return nil, err
 		}
+		list[g] = own(p, product, nil)
 		if bias != 0 {
 			if err := product.SetBias(bias + cu.DevicePtr(4*g*f.out)); err != nil {
 				return nil, err
@@ -105,11 +109,12 @@ func (f *full) products(p *preparation, m cublaslt.Product, a, b operand, d cu.D
 	}, nil
 }
 
-// alignment returns the largest power of two, up to 256, that divides all.
-func alignment(addresses ...cu.DevicePtr) int {
-	all := cu.DevicePtr(256)
-	for _, a := range addresses {
-		all |= a
+// alignment returns the largest power of two, up to 256, that divides the
+// addresses of all groups, the first of which is at first.
+func (f *full) alignment(first, stride cu.DevicePtr) int {
+	all := 256 | first
+	if f.Groups > 1 {
+		all |= stride
 	}
 	return int(all & -all)
 }
@@ -125,17 +130,23 @@ func (p *preparation) tune(list []*cublaslt.Matmul, m cublaslt.Product, limit in
 		}
 		defer clock.close()
 		best, fastest := -1, time.Duration(0)
+		var failed error
 		for i, algorithm := range list[0].Algorithms() {
 			list[0].SetAlgorithm(algorithm)
 			took, err := clock.time(func(s *cu.Stream) error {
 				return list[0].Run(1, at[0], at[1], 0, at[2], at[3], limit, s)
 			})
-			if err != nil {
+			switch {
+			case errors.Is(err, cublaslt.NotSupported): // although it was offered
+				failed = err
+			case err != nil:
 				return err
-			}
-			if best < 0 || took < fastest {
+			case best < 0 || took < fastest:
 				best, fastest = i, took
 			}
+		}
+		if best < 0 {
+			return failed
 		}
 		for _, product := range list {
 			product.SetAlgorithm(list[0].Algorithms()[best])
@@ -148,13 +159,35 @@ func (p *preparation) fullForward(o dnn.FullForward) (binding, error) {
 	f := p.full(o.Full)
 	x, makeX := f.factor(p, o.X, int64(f.Batch)*int64(f.In))
 	w, makeW := f.factor(p, o.W, int64(f.in)*int64(f.Out))
-	epilogue := cublaslt.EpilogueBias
-	if o.Relu {
-		epilogue = cublaslt.EpilogueReLUBias
+	m := cublaslt.Product{A: f.w(), B: f.x(), D: result(f.y()), TransA: cublaslt.Trans, Compute: f.compute}
+	if f.epilogue(p.at[o.B]) {
+		fused := m
+		fused.Epilogue, fused.BiasType = cublaslt.EpilogueBias, cublaslt.Float32
+		if o.Relu {
+			fused.Epilogue = cublaslt.EpilogueReLUBias
+		}
+		products, err := f.products(p, fused, w, x, p.at[o.Y], f.in*f.out, f.in, f.out, p.at[o.B])
+		if !errors.Is(err, cublaslt.NotSupported) {
+			return sequence(makeX, makeW, products), err
+		}
 	}
-	products, err := f.products(p, cublaslt.Product{A: f.w(), B: f.x(), D: result(f.y()), TransA: cublaslt.Trans, Compute: f.compute,
-		Epilogue: epilogue, BiasType: cublaslt.Float32}, w, x, p.at[o.Y], f.in*f.out, f.in, f.out, p.at[o.B])
-	return sequence(makeX, makeW, products), err
+	products, err := f.products(p, m, w, x, p.at[o.Y], f.in*f.out, f.in, f.out, 0)
+	if err != nil {
+		return nil, err
+	}
+	bias := kernels.AddBias{B: p.at[o.B], Y: p.at[o.Y], Rows: p.i32(o.Batch), Width: p.i32(o.Out)}
+	if o.Relu {
+		bias.Relu = 1
+	}
+	after, err := p.fixed(bias)
+	return sequence(makeX, makeW, products, after), err
+}
+
+// epilogue reports whether cuBLASLt's epilogue may add the bias. It has none for
+// matrices with a side of 1, and some of its algorithms read four numbers of the
+// bias at a time, wherever it starts.
+func (f *full) epilogue(bias cu.DevicePtr) bool {
+	return min(f.Batch, f.in, f.out) > 1 && f.alignment(bias, 4*cu.DevicePtr(f.out)) >= 16
 }
 
 func (p *preparation) fullBackwardData(o dnn.FullBackwardData) (binding, error) {

@@ -334,3 +334,48 @@ func TestOperations(t *testing.T) {
 		}
 	}
 }
+
+// TestReluKeepsNaN: a network that has diverged is seen to have, by whichever
+// library its ReLU is done.
+func TestReluKeepsNaN(t *testing.T) {
+	each(t, "relu", 1, func(t *testing.T, libs *cuda.Libraries) {
+		d, err := libs.New("gpu", 0, cuda.Options{KernelCache: t.TempDir()})
+		check(t, err)
+		r := newRig(t, d, cuda.FP32, 1)
+		const batch, in, out = 2, 8, 8
+		for _, op := range []dnn.Op{
+			dnn.ActivationForward{Count: batch * out, X: 1, Y: 1},
+			dnn.FullForward{Full: dnn.Full{Batch: batch, Groups: 1, In: in, Out: out}, Relu: true, X: 2, W: 3, B: 4, Y: 1}, // fused
+			dnn.FullForward{Full: dnn.Full{Batch: 1, Groups: 1, In: in, Out: out}, Relu: true, X: 2, W: 3, B: 4, Y: 1},     // apart
+		} {
+			needs, err := dnn.Needs(op)
+			check(t, err)
+			for _, n := range needs {
+				if r.buffers[0][n.Tensor] != nil {
+					continue // Y is X
+				}
+				mem := make([]byte, n.Bytes)
+				if reads, _ := op.Operands(); n.Tensor == reads[0] {
+					poison(mem[:4]) // one number
+				}
+				b, err := d.NewBuffer(n.Bytes)
+				check(t, err)
+				r.buffers[0][n.Tensor] = b
+				check(t, r.streams[0].Upload(b, mem))
+			}
+			task, err := d.Prepare(op, r.at(0))
+			check(t, err)
+			y := make([]float32, 1)
+			check(t, r.streams[0].Launch(task))
+			check(t, r.streams[0].Download(raw.Bytes(y), r.buffers[0][1]))
+			check(t, r.streams[0].Synchronize(t.Context()))
+			if y[0] == y[0] {
+				t.Errorf("%s: %+v: of NaN it makes %g", dnn.NameOf(op), op, y[0])
+			}
+			check(t, task.Close())
+			r.free()
+		}
+		r.close()
+		check(t, d.Close())
+	})
+}

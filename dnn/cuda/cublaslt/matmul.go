@@ -125,8 +125,9 @@ func (m *Matmul) ask(workspace int64) (err error) {
 	if err := prefer(m, pref, PreferenceMaxWorkspace, uint64(max(workspace, 0))); err != nil {
 		return err
 	}
-	for _, a := range []PreferenceAttribute{PreferenceAlignmentA, PreferenceAlignmentB, PreferenceAlignmentC, PreferenceAlignmentD} {
-		if err := prefer(m, pref, a, uint32(m.product.Align)); err != nil {
+	p := &m.product
+	for i, align := range []int{p.A.Align, p.B.Align, p.D.Align, p.D.Align} { // of A, B, C, D
+		if err := prefer(m, pref, PreferenceAlignmentA+PreferenceAttribute(i), uint32(align)); err != nil {
 			return err
 		}
 	}
@@ -185,7 +186,7 @@ func (m *Matmul) SetBias(bias cu.DevicePtr) error {
 // context's default stream if s is nil. d is not read if beta is 0. bytes is the
 // size of the workspace. Run takes no memory of the host (cublasLtMatmul).
 func (m *Matmul) Run(alpha float32, a, b cu.DevicePtr, beta float32, d cu.DevicePtr, workspace cu.DevicePtr, bytes int64, s *cu.Stream) error {
-	if err := m.ready(a|b|d, bytes, s); err != nil {
+	if err := m.ready(a, b, d, bytes, s); err != nil {
 		return fmt.Errorf("product %v: %w", m.product, err)
 	}
 	if err := m.h.ctx.Enter(); err != nil {
@@ -204,9 +205,8 @@ func (m *Matmul) Run(alpha float32, a, b cu.DevicePtr, beta float32, d cu.Device
 	return nil
 }
 
-// ready returns an error if the product cannot run. addresses are all of them,
-// one over the other.
-func (m *Matmul) ready(addresses cu.DevicePtr, bytes int64, s *cu.Stream) error {
+// ready returns an error if the product cannot run.
+func (m *Matmul) ready(a, b, d cu.DevicePtr, bytes int64, s *cu.Stream) error {
 	if err := m.life.Use(); err != nil {
 		return err
 	}
@@ -218,7 +218,8 @@ func (m *Matmul) ready(addresses cu.DevicePtr, bytes int64, s *cu.Stream) error 
 			return fmt.Errorf("the stream is of device %d and another context than the handle, of device %d", s.Context().Device(), m.h.ctx.Device())
 		}
 	}
-	if addresses&cu.DevicePtr(m.product.Align-1) != 0 {
+	p := &m.product
+	if a&cu.DevicePtr(p.A.Align-1) != 0 || b&cu.DevicePtr(p.B.Align-1) != 0 || d&cu.DevicePtr(p.D.Align-1) != 0 {
 		return errors.New("an address is not the multiple that Align promises")
 	}
 	if bytes < m.Workspace() {

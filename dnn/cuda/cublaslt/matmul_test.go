@@ -88,8 +88,8 @@ func TestVersions(t *testing.T) {
 }
 
 // product is d [4, 5] = aᵀ [4, 3] · b [3, 5].
-var product = Product{A: Matrix{BFloat16, 3, 4, 8}, B: Matrix{BFloat16, 3, 5, 0}, D: Matrix{Float32, 4, 5, 6},
-	TransA: Trans, Compute: Compute32F, Epilogue: EpilogueReLUBias, BiasType: Float32, Align: 16}
+var product = Product{A: Matrix{BFloat16, 3, 4, 8, 16}, B: Matrix{BFloat16, 3, 5, 0, 8}, D: Matrix{Float32, 4, 5, 6, 32},
+	TransA: Trans, Compute: Compute32F, Epilogue: EpilogueReLUBias, BiasType: Float32}
 
 // made is what NewMatmul calls for product, with handle 2 of context 1.
 var made = []string{
@@ -104,9 +104,9 @@ var made = []string{
 	"cublasLtMatmulPreferenceCreate(pref) in 1",
 	"cublasLtMatmulPreferenceSetAttribute(pref 7, attr 1, buf 0x0000000000010000, sizeInBytes 8) in 1",
 	"cublasLtMatmulPreferenceSetAttribute(pref 7, attr 5, buf 0x00000010, sizeInBytes 4) in 1",
-	"cublasLtMatmulPreferenceSetAttribute(pref 7, attr 6, buf 0x00000010, sizeInBytes 4) in 1",
-	"cublasLtMatmulPreferenceSetAttribute(pref 7, attr 7, buf 0x00000010, sizeInBytes 4) in 1",
-	"cublasLtMatmulPreferenceSetAttribute(pref 7, attr 8, buf 0x00000010, sizeInBytes 4) in 1",
+	"cublasLtMatmulPreferenceSetAttribute(pref 7, attr 6, buf 0x00000008, sizeInBytes 4) in 1",
+	"cublasLtMatmulPreferenceSetAttribute(pref 7, attr 7, buf 0x00000020, sizeInBytes 4) in 1",
+	"cublasLtMatmulPreferenceSetAttribute(pref 7, attr 8, buf 0x00000020, sizeInBytes 4) in 1",
 	"cublasLtMatmulAlgoGetHeuristic(lightHandle 2, operationDesc 3, Adesc 4, Bdesc 5, Cdesc 6, Ddesc 6, preference 7, requestedAlgoCount 16, heuristicResultsArray, returnAlgoCount) in 1",
 	"cublasLtMatmulPreferenceDestroy(pref 7) in 1",
 }
@@ -151,11 +151,11 @@ func TestMatmul(t *testing.T) {
 	wantCalls(t, m, "cublasLtMatmulDescSetAttribute(matmulDesc 3, attr 8, buf 0x000000123456789a, sizeInBytes 8)")
 	for name, err := range map[string]error{
 		"a not aligned":       run(8, 32, 64, 64, s),
-		"b not aligned":       run(16, 33, 64, 64, s),
-		"d not aligned":       run(16, 32, 72, 64, s),
+		"b not aligned":       run(16, 36, 64, 64, s),
+		"d not aligned":       run(16, 32, 80, 64, s),
 		"workspace too small": run(16, 32, 64, 63, s),
 	} {
-		if err == nil || !strings.Contains(err.Error(), "d float32 4x5 (columns 6 apart) = T(bfloat16 3x4 (columns 8 apart)) · bfloat16 3x5") {
+		if err == nil || !strings.Contains(err.Error(), "d float32 4x5 (leading dimension 6) = T(bfloat16 3x4 (leading dimension 8)) · bfloat16 3x5") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -263,9 +263,9 @@ func TestProductsThatCannotBe(t *testing.T) {
 		{func(p *Product) { p.TransA = NoTrans }, "op(a) has 4 columns and op(b) 3 rows"},
 		{func(p *Product) { p.D.Cols = 4 }, "the product is 4x5, not 4x4 as d"},
 		{func(p *Product) { p.TransB, p.B.Rows, p.B.Cols, p.D.Cols = Trans, 6, 3, 5 }, "the product is 4x6, not 4x5 as d"},
-		{func(p *Product) { p.Align = 12 }, "power of two"},
-		{func(p *Product) { p.Align = -16 }, "power of two"},
-		{func(p *Product) { p.Align = 1 << 32 }, "power of two"},
+		{func(p *Product) { p.A.Align = 12 }, "power of two"},
+		{func(p *Product) { p.B.Align = -16 }, "power of two"},
+		{func(p *Product) { p.D.Align = 1 << 32 }, "power of two"},
 	} {
 		p := product
 		c.change(&p)
@@ -276,7 +276,7 @@ func TestProductsThatCannotBe(t *testing.T) {
 	wantCalls(t, m)
 
 	p := product
-	p.Epilogue, p.Align = 0, 0
+	p.Epilogue, p.D.Align = 0, 0
 	x := must(h.NewMatmul(p, -1))
 	for _, want := range []string{"attr 7, buf 0x00000001", "attr 8, buf 0x00000100", "attr 1, buf 0x0000000000000000"} {
 		if !slices.ContainsFunc(m.Calls, func(s string) bool { return strings.Contains(s, want) }) {
@@ -340,7 +340,7 @@ func TestRunTakesNoMemory(t *testing.T) {
 	x := must(must(l.NewHandle(ctx)).NewMatmul(product, 0))
 	none(t, x.SetBias(16))
 	s := must(ctx.WrapStream(2))
-	if n := testing.AllocsPerRun(100, func() { none(t, x.Run(1, 16, 32, 0, 48, 0, 0, s)) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { none(t, x.Run(1, 16, 32, 0, 64, 0, 0, s)) }); n != 0 {
 		t.Errorf("Run took memory %g times", n)
 	}
 }

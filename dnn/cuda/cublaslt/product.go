@@ -2,22 +2,24 @@ package cublaslt
 
 import "fmt"
 
-// Matrix is a matrix in memory. The numbers of a column stand side by side, and
-// those of the next column LD numbers on; LD 0 stands for Rows.
+// Matrix is a matrix in memory, column by column.
 type Matrix struct {
 	Type           DataType
-	Rows, Cols, LD int
+	Rows, Cols, LD int // the leading dimension, LD, is Rows if it is 0
+	// Align is a number of bytes, a power of two, that the matrix's addresses are
+	// multiples of; 0 stands for 256. More gives faster algorithms.
+	Align int
 }
 
 func (m Matrix) String() string {
 	s := fmt.Sprintf("%s %dx%d", m.Type, m.Rows, m.Cols)
 	if m.LD != m.Rows {
-		s += fmt.Sprintf(" (columns %d apart)", m.LD)
+		s += fmt.Sprintf(" (leading dimension %d)", m.LD)
 	}
 	return s
 }
 
-// Product is d = op(a)·op(b), where op turns the matrix or leaves it as it is.
+// Product is d = op(a)·op(b), where op transposes the matrix or leaves it as it is.
 type Product struct {
 	A, B, D        Matrix
 	TransA, TransB Operation
@@ -26,9 +28,6 @@ type Product struct {
 	// EpilogueDefault, nothing.
 	Epilogue Epilogue
 	BiasType DataType // if the epilogue adds one
-	// Align is a number of bytes, a power of two, that the addresses of a, b and d
-	// are multiples of; 0 stands for 256. More gives faster algorithms.
-	Align int
 }
 
 func (p Product) String() string {
@@ -38,8 +37,8 @@ func (p Product) String() string {
 		}
 		return m.String()
 	}
-	return fmt.Sprintf("d %v = %s · %s, compute type %d, epilogue %d, addresses of %d bytes",
-		p.D, factor(p.A, p.TransA), factor(p.B, p.TransB), p.Compute, p.Epilogue, p.Align)
+	return fmt.Sprintf("d %v = %s · %s, compute type %d, epilogue %d, addresses multiples of %d, %d and %d",
+		p.D, factor(p.A, p.TransA), factor(p.B, p.TransB), p.Compute, p.Epilogue, p.D.Align, p.A.Align, p.B.Align)
 }
 
 // bias reports whether the epilogue adds a bias.
@@ -51,12 +50,12 @@ func (p *Product) fill() {
 		if m.LD == 0 {
 			m.LD = m.Rows
 		}
+		if m.Align == 0 {
+			m.Align = 256
+		}
 	}
 	if p.Epilogue == 0 {
 		p.Epilogue = EpilogueDefault
-	}
-	if p.Align == 0 {
-		p.Align = 256
 	}
 }
 
@@ -72,6 +71,9 @@ func (p Product) check() error {
 		if m.LD < m.Rows {
 			return fmt.Errorf("%s is %v: its columns overlap", m.name, m.Matrix)
 		}
+		if m.Align < 1 || m.Align&(m.Align-1) != 0 || m.Align > 1<<30 {
+			return fmt.Errorf("addresses of %s are said to be multiples of %d, which is no power of two", m.name, m.Align)
+		}
 	}
 	turned := func(m Matrix, op Operation) (rows, cols int) {
 		if op == Trans {
@@ -86,9 +88,6 @@ func (p Product) check() error {
 	}
 	if p.D.Rows != m || p.D.Cols != n {
 		return fmt.Errorf("the product is %dx%d, not %dx%d as d", m, n, p.D.Rows, p.D.Cols)
-	}
-	if p.Align < 1 || p.Align&(p.Align-1) != 0 || p.Align > 1<<30 {
-		return fmt.Errorf("addresses are said to be multiples of %d, which is no power of two", p.Align)
 	}
 	return nil
 }

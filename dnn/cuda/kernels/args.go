@@ -63,6 +63,12 @@ type (
 		X, Y        cu.DevicePtr
 		Rows, Width int32
 	}
+	// AddBias: y[i, j] += b[j] for y of [Rows, Width], in place; then, if Relu is 1,
+	// max(y, 0), which keeps NaN.
+	AddBias struct {
+		B, Y              cu.DevicePtr
+		Rows, Width, Relu int32
+	}
 	MaxPoolForward struct {
 		X, Y, Where cu.DevicePtr
 		Planes      int32
@@ -180,6 +186,9 @@ func (a LocalBackwardWeights) Kernel() (string, int64, int64) {
 	return each("local_backward_weights", a.out()*int64(a.InC/max(a.Groups, 1))*int64(a.KH)*int64(a.KW))
 }
 func (a SumRows) Kernel() (string, int64, int64) { return each("sum_rows", int64(a.Width)) }
+func (a AddBias) Kernel() (string, int64, int64) {
+	return each("add_bias", int64(a.Rows)*int64(a.Width))
+}
 func (a MaxPoolForward) Kernel() (string, int64, int64) {
 	return each("max_pool_forward", int64(a.Planes)*a.out())
 }

@@ -4,8 +4,8 @@
 // Tensors are float32, images first, [batch, channels, height, width], with
 // nothing between the numbers. A kernel writes every number of its results once,
 // by one thread, which adds in a fixed order what it reads: any count of blocks
-// and threads gives the same bits. Sizes have been checked by the caller; a map has
-// less than 2^31 pixels, a tensor may have more.
+// and threads gives the same bits. Sizes have been checked by dnn.Needs: a map and
+// a window have less than 2^31 pixels, a tensor may have more.
 
 // EACH runs its body for the i of 0 to n-1 that fall to this thread.
 #define EACH(i, n) \

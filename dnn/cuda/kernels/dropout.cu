@@ -23,6 +23,14 @@ __device__ inline words philox(unsigned long long seed, words c)
     return c;
 }
 
+// word returns word i mod 4, picked out: registers have no index, and words would
+// have to go through memory.
+__device__ inline unsigned word(words c, unsigned i)
+{
+    unsigned even = i & 2 ? c.w[2] : c.w[0], odd = i & 2 ? c.w[3] : c.w[1];
+    return i & 1 ? odd : even;
+}
+
 // control is the step, then the rate. Feature f of image n is number
 // n * features + first + f. Y may be X.
 extern "C" __global__ void dropout(const unsigned *control, const float *x, float *y, unsigned long long seed,
@@ -32,6 +40,6 @@ extern "C" __global__ void dropout(const unsigned *control, const float *x, floa
         long long image = quotient(i, count);
         unsigned long long e = (unsigned long long)image * features + first + (i - image * count);
         words random = philox(seed, {(unsigned)(e / 4), (unsigned)(e / 4 >> 32), control[0], purpose});
-        y[i] = random.w[e % 4] < threshold ? 0 : x[i];
+        y[i] = word(random, e) < threshold ? 0 : x[i];
     }
 }

@@ -10,17 +10,20 @@
 // group that kernel k is in. Pixels outside the input are zero. The gradient by
 // b is a sum over images, sum_rows.
 
+// Neighbouring threads take the columns of an output row, then the same row of the
+// next image: they read neighbouring pixels, and share the row's weights, which are
+// as many as its places times a kernel's, while the cache has them.
 extern "C" __global__ void local_forward(const float *x, const float *w, const float *b, float *y, int batch, int groups,
     int in_c, int in_h, int in_w, int out_c, int out_h, int out_w, int kh, int kw, int stride, int pad)
 {
     int maps = in_c / groups, kernels = out_c / groups;
-    EACH(i, (long long)batch * out_c * out_h * out_w) {
-        place p = place_of(i, out_h, out_w);
-        long long image = quotient(p.plane, out_c);
-        int kernel = p.plane - image * out_c;
-        long long own = ((long long)kernel * out_h + p.row) * out_w + p.column; // of the kernels of all places
-        range rows = seen(p.row, kh, stride, pad, in_h), columns = seen(p.column, kw, stride, pad, in_w);
-        long long top = (long long)p.row * stride - pad, left = (long long)p.column * stride - pad;
+    EACH(i, (long long)out_c * out_h * batch * out_w) {
+        place p = place_of(i, batch, out_w);
+        long long image = p.row;
+        int kernel = quotient(p.plane, out_h), row = p.plane - (long long)kernel * out_h;
+        long long own = p.plane * out_w + p.column; // of the kernels of all places
+        range rows = seen(row, kh, stride, pad, in_h), columns = seen(p.column, kw, stride, pad, in_w);
+        long long top = (long long)row * stride - pad, left = (long long)p.column * stride - pad;
         float sum = 0;
         for (int c = 0; c < maps; c++) {
             const float *map = x + (image * in_c + kernel / kernels * maps + c) * in_h * in_w;
@@ -29,7 +32,7 @@ extern "C" __global__ void local_forward(const float *x, const float *w, const f
                 for (int s = columns.from; s < columns.to; s++)
                     sum += map[r * in_w + s] * weights[(r - top) * kw + s - left];
         }
-        y[i] = sum + b[own];
+        y[image * out_c * out_h * out_w + own] = sum + b[own];
     }
 }
 

@@ -10,10 +10,11 @@
 // which costs less than keeping them in memory as long as windows have a few
 // numbers.
 
-// around returns the range of limits from before numbers before i to ahead after.
+// around returns the range of limits from before numbers before i, which is in
+// them, to ahead after. No sum may be beyond an int.
 __device__ inline range around(int i, int before, int ahead, range limits)
 {
-    return {max(i - before, limits.from), min(i + ahead + 1, limits.to)};
+    return {max(i - before, limits.from), i + 1 + min(ahead, limits.to - 1 - i)};
 }
 
 // power returns s^-beta, with square roots for the betas that networks have.

@@ -156,6 +156,35 @@ func TestSumRows(t *testing.T) {
 	}
 }
 
+func TestAddBias(t *testing.T) {
+	s := newSource(13)
+	inf, nan := float32(math.Inf(1)), float32(math.NaN())
+	odd := []float32{nan, inf, -inf, 0, -1 / inf, 1, -1, math.MaxFloat32, -math.MaxFloat32, math.SmallestNonzeroFloat32, -math.SmallestNonzeroFloat32}
+	for _, c := range []struct{ rows, width int }{{1, 1}, {1000, 1}, {1, 1000}, {129, 37}, {len(odd), len(odd)}} {
+		for relu := range int32(2) {
+			r := newRig(t)
+			b, y := s.normals(c.width), s.normals(c.rows*c.width)
+			if c.width == len(odd) { // each with each
+				copy(b, odd)
+				for i := range y {
+					y[i] = odd[i/c.width]
+				}
+			}
+			tb, ty := tensor(r, b), tensor(r, y)
+			want := slices.Clone(y)
+			for i := range want {
+				if want[i] += b[i%c.width]; relu == 1 {
+					want[i] = max(want[i], 0)
+				}
+			}
+			got := r.all(kernels.AddBias{B: ptr(tb), Y: ptr(ty), Rows: int32(c.rows), Width: int32(c.width), Relu: relu})
+			if err := near(got[ty-1], raw.Bytes(want), exact); err != nil {
+				t.Errorf("%d rows of %d, relu %d: %v", c.rows, c.width, relu, err)
+			}
+		}
+	}
+}
+
 func TestPools(t *testing.T) {
 	s := newSource(5)
 	cases := []dnn.Pool{

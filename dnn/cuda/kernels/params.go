@@ -8,7 +8,7 @@ import (
 
 // all is one of the arguments of each kernel.
 var all = []Args{
-	Input{}, Fit{}, LocalForward{}, LocalBackwardData{}, LocalBackwardWeights{}, SumRows{},
+	Input{}, Fit{}, LocalForward{}, LocalBackwardData{}, LocalBackwardWeights{}, SumRows{}, AddBias{},
 	MaxPoolForward{}, MaxPoolBackward{}, AvgPoolForward{}, AvgPoolBackward{},
 	LRNAcrossForward{}, LRNAcrossBackward{}, LRNWithinForward{}, LRNWithinBackward{},
 	Dropout{}, Scale{}, SoftmaxForward{}, SoftmaxStats{}, SoftmaxBackward{}, Slab{}, Update{}, ToBFloat16{}, FromBFloat16{},

@@ -1,4 +1,5 @@
-// Arithmetic on numbers one by one: the step of the weights, and scaling.
+// Arithmetic on numbers one by one: the step of the weights, scaling, and biases
+// where cuBLASLt's epilogues cannot add them.
 
 // dnn.Update, the step of section 5 of the paper, with ε = rate times the rate in
 // control, which is the step, then that rate:
@@ -21,4 +22,13 @@ extern "C" __global__ void scale(const float *x, float *y, long long count, floa
 {
     EACH(i, count)
         y[i] = factor * x[i];
+}
+
+// y[i, j] += b[j]; then, with relu, what is not above 0 becomes 0, and NaN stays.
+extern "C" __global__ void add_bias(const float *b, float *y, int rows, int width, int relu)
+{
+    EACH(i, (long long)rows * width) {
+        float v = y[i] + b[i - quotient(i, width) * width];
+        y[i] = relu && v <= 0 ? 0 : v;
+    }
 }

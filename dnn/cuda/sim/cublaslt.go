@@ -252,7 +252,7 @@ func (m *Machine) matrices(d cublaslt.RawMatmul, ra, rb, rc, rd cublaslt.RawLayo
 		a.kind != b.kind,
 		a.kind == cublaslt.Float32 && dst.kind != cublaslt.Float32,
 		a.kind == cublaslt.BFloat16 && desc.compute != cublaslt.Compute32F,
-		biased && desc.biasType >= 0 && desc.biasType != dst.kind:
+		biased && (desc.biasType >= 0 && desc.biasType != dst.kind || min(rows, cols, inner) == 1):
 		return nil, cublaslt.NotSupported
 	}
 	return &matrices{desc.product, a, b, dst, int(rows), int(cols), int(inner)}, cublaslt.Success
@@ -377,6 +377,10 @@ func (p *matrices) fits(algo cublaslt.Algo, at [4]cu.DevicePtr) bool {
 	return true
 }
 
+// biasAlign is what some algorithms take for granted of a bias's address, though
+// no preference tells of it.
+const biasAlign = 16
+
 func (p *matrices) run(x *access, s scales, a, b, c, d, bias, workspace cu.DevicePtr, space, need int64) {
 	at, bt, dt := p.a.tensor(), p.b.tensor(), p.d.tensor()
 	am, bm, dm := at.read(x, "a", a), bt.read(x, "b", b), dt.write(x, "d", d)
@@ -384,6 +388,9 @@ func (p *matrices) run(x *access, s scales, a, b, c, d, bias, workspace cu.Devic
 	var biasMem []byte
 	if bias != 0 {
 		biasMem = biasTensor.read(x, "bias", bias)
+		if bias%biasAlign != 0 {
+			x.fail(errorMisalignedAddress, "bias: %#x is not a multiple of %d", uintptr(bias), biasAlign)
+		}
 	}
 	cm := dm // c may be d
 	if c != d && s.beta != 0 {

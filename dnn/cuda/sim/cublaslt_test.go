@@ -64,8 +64,14 @@ func TestMatmul(t *testing.T) {
 		p.BiasType = result
 		bias, biases = l.matrix(result, m, 1, m)
 		product, err := h.NewMatmul(p, 1<<20)
-		keep(l, product, err)
 		biased := p.Epilogue == cublaslt.EpilogueBias || p.Epilogue == cublaslt.EpilogueReLUBias
+		if biased && min(m, n, k) == 1 {
+			if !errors.Is(err, cublaslt.NotSupported) {
+				t.Errorf("%v: a bias for a matrix with a side of 1: %v", p, err)
+			}
+			continue
+		}
+		keep(l, product, err)
 		if biased {
 			check(t, product.SetBias(bias))
 		}

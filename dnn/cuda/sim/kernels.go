@@ -30,6 +30,8 @@ func (a *access) kernel(args kernels.Args) {
 		a.do(dnn.LocalBackwardWeights{Conv: conv(k.Batch, k.Groups, k.Geometry), X: 1, DY: 2, DW: 3, DB: 4}, false, k.X, k.DY, k.DW, apart)
 	case kernels.SumRows:
 		a.sumRows(k)
+	case kernels.AddBias:
+		a.addBias(k)
 	case kernels.MaxPoolForward:
 		a.do(dnn.MaxPoolForward{Pool: pool(k.Planes, k.Geometry), X: 1, Y: 2, Where: 3}, false, k.X, k.Y, k.Where)
 	case kernels.MaxPoolBackward:
@@ -190,6 +192,19 @@ func (a *access) sumRows(k kernels.SumRows) {
 			sum += float64(x[i])
 		}
 		y[j] = float32(sum)
+	}
+}
+
+func (a *access) addBias(k kernels.AddBias) {
+	b := floats(a.read("B", k.B, 4*int64(k.Width), 4))
+	y := floats(a.write("Y", k.Y, 4*count(k.Rows, k.Width), 4))
+	if !a.ready(false) {
+		return
+	}
+	for i := range y {
+		if y[i] += b[i%len(b)]; k.Relu != 0 {
+			y[i] = max(y[i], 0)
+		}
 	}
 }
 

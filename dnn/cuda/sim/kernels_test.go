@@ -75,6 +75,16 @@ func TestKernels(t *testing.T) {
 		test(func(to []cu.DevicePtr) kernels.Args {
 			return kernels.SumRows{X: dy, Y: to[0], Rows: batch, Width: i32(c.Out.Size())}
 		}, db)
+		for relu := range int32(2) {
+			v, vs := num(c.Batch * c.Out.Size())
+			for i := range vs {
+				if vs[i] += bs[i%len(bs)]; relu == 1 {
+					vs[i] = max(vs[i], 0)
+				}
+			}
+			run(kernels.AddBias{B: b, Y: v, Rows: batch, Width: i32(len(bs)), Relu: relu})
+			near(t, "biases", floats(l.read(v, 4*len(vs))), vs, limits[0])
+		}
 
 		pool := dnn.Pool{Batch: c.Batch, In: c.In, Out: dnn.Shape{C: c.In.C, H: c.Out.H, W: c.Out.W}, Window: c.Window}
 		if (pool.Out.H)*c.Window.Stride-c.Window.Pad < c.In.H { // a window that hangs over
