@@ -194,7 +194,15 @@ func (n *needs) of(op Op) {
 }
 
 func (n *needs) maps(name string, t Tensor, batch int, s Shape) {
+	n.area("maps", s.H, s.W)
 	n.words(name, t, batch, s.C, s.H, s.W)
+}
+
+// area checks that the places of a map or a window can be counted in an int32.
+func (n *needs) area(what string, h, w int) {
+	if n.count(h, w) > math.MaxInt32 {
+		n.fail("%s of %dx%d: more than %d places", what, h, w, math.MaxInt32)
+	}
 }
 
 func (n *needs) input(o Input) {
@@ -221,6 +229,7 @@ func (n *needs) window(w Window, in, out Shape) {
 	if side := max(in.H, in.W, out.H, out.W); side > limit {
 		n.fail("maps with a side of %d; at most %d", side, limit)
 	}
+	n.area("windows", w.H, w.W)
 }
 
 // conv checks the geometry.

@@ -11,8 +11,8 @@
 // b is a sum over images, sum_rows.
 
 // Neighbouring threads take the columns of an output row, then the same row of the
-// next image: they read neighbouring pixels, and share the row's weights, which are
-// as many as its places times a kernel's, while the cache has them.
+// next image: they read neighbouring pixels, and all images use the row's weights
+// while the cache has them.
 extern "C" __global__ void local_forward(const float *x, const float *w, const float *b, float *y, int batch, int groups,
     int in_c, int in_h, int in_w, int out_c, int out_h, int out_w, int kh, int kw, int stride, int pad)
 {

@@ -57,6 +57,14 @@ extern "C" __global__ void place_beyond_int(int *y)
     y[3] = p.column;
 }
 
+// The numbers around y[0], of those from 0 to y[1] - 1.
+extern "C" __global__ void around_largest(int *y)
+{
+    range r = around(y[0], 1 << 30, 1 << 30, {0, y[1]});
+    y[0] = r.from;
+    y[1] = r.to;
+}
+
 extern "C" __global__ void first_leaves(int *y)
 {
     if (threadIdx.x > 0)
@@ -76,7 +84,7 @@ var openProbes = sync.OnceValues(func() (*Emulator, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	return build(dir, kernels.Source()+probes, []string{"where_am_i", "shared_sum", "in_order", "place_beyond_int", "first_leaves", "last_leaves"})
+	return build(dir, kernels.Source()+probes, []string{"where_am_i", "shared_sum", "in_order", "place_beyond_int", "around_largest", "first_leaves", "last_leaves"})
 })
 
 func opened(t *testing.T) *Emulator {
@@ -157,6 +165,16 @@ func TestPlaceBeyondInt(t *testing.T) {
 			if err != nil || !slices.Equal(got, want) {
 				t.Errorf("number %d of planes of %dx%d: %v, %v, want %v", i, h, w, got, err, want)
 			}
+		}
+	}
+}
+
+// An int that overflows would end the process.
+func TestAroundLargest(t *testing.T) {
+	const half, most = 1 << 30, math.MaxInt32
+	for _, c := range [][4]int32{{0, most, 0, half + 1}, {half + 5, most, 5, most}, {most - 1, most, half - 2, most}, {0, 1, 0, 1}} {
+		if got, err := launchOver(t, "around_largest", []int32{c[0], c[1]}, 1, 1, false); err != nil || !slices.Equal(got, c[2:]) {
+			t.Errorf("around %d of %d: %v, %v, want %v", c[0], c[1], got, err, c[2:])
 		}
 	}
 }
