@@ -16,7 +16,7 @@ package dnn
 import "context"
 
 // Device is one processor with its own memory. Its methods may be called from
-// one goroutine at a time.
+// one goroutine at a time. Errors of a device, and of what it makes, name it.
 type Device interface {
 	// Name is what the user calls the device: cpu:0, cuda:1.
 	Name() string

@@ -63,7 +63,7 @@ func (r *Runner) open(programs []*Program) error {
 		}{{state, "weights", &r.state}, {work, "activations and gradients", &r.work}} {
 			buffer, err := dev.NewBuffer(block.bytes)
 			if err != nil {
-				return fmt.Errorf("device %s: memory for %s: %w", dev.Name(), block.what, err)
+				return fmt.Errorf("memory for %s: %w", block.what, err)
 			}
 			r.owned = append(r.owned, buffer)
 			*block.list = append(*block.list, buffer)
@@ -72,7 +72,7 @@ func (r *Runner) open(programs []*Program) error {
 		for range streams {
 			s, err := dev.NewStream()
 			if err != nil {
-				return fmt.Errorf("device %s: a stream: %w", dev.Name(), err)
+				return fmt.Errorf("a stream: %w", err)
 			}
 			r.streams[i] = append(r.streams[i], s)
 		}
@@ -121,7 +121,7 @@ func (r *Runner) prepare(p *Program) (*prepared, error) {
 			}
 		}
 		if err != nil {
-			return nil, fmt.Errorf("device %s: %s: %w", dev.Name(), p.StepName(i), err)
+			return nil, fmt.Errorf("%s: %w", p.StepName(i), err)
 		}
 		out.steps[i] = step
 	}
@@ -141,7 +141,7 @@ func (r *Runner) Launch(ctx context.Context, p *Program, first, end int, host *H
 	ready := r.programs[p]
 	for i := first; i < end; i++ {
 		if err := r.issue(p, ready, i, host); err != nil {
-			return fmt.Errorf("device %s: %s: %w", p.Devices[p.Steps[i].Device].Name, p.StepName(i), err)
+			return fmt.Errorf("%s: %w", p.StepName(i), err)
 		}
 	}
 	return nil
@@ -177,7 +177,7 @@ func (r *Runner) Synchronize(ctx context.Context) error {
 	for d := range r.streams {
 		for _, s := range r.streams[d] {
 			if err := s.Synchronize(ctx); err != nil && first == nil {
-				first = fmt.Errorf("device %s: %w", r.devices[d].Name(), err)
+				first = err
 			}
 		}
 	}

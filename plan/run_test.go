@@ -78,7 +78,7 @@ func TestWaitLossReportsEarlierWork(t *testing.T) {
 		plan.Labels: raw.Bytes([]int32{0, 99}), plan.Control: make([]byte, dnn.ControlBytes), plan.Stats: make([]byte, 4*dnn.StatFloats),
 	}
 	check(t, r.Launch(ctx, p, 0, p.Forward, &host))
-	if err := r.WaitLoss(ctx, p); err == nil || !strings.Contains(err.Error(), "device cpu:0: cpu:0: SoftmaxForward: image 1 of the batch has label 99") {
+	if err := r.WaitLoss(ctx, p); err == nil || !strings.Contains(err.Error(), "cpu:0: SoftmaxForward: image 1 of the batch has label 99") {
 		t.Errorf("error %v", err)
 	}
 	check(t, r.WaitLoss(ctx, p))
