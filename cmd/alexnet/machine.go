@@ -81,7 +81,8 @@ func look() (*machine, error) {
 	dnn, err := cudnn.Open()
 	if m.add("libcudnn", err) {
 		major, minor, patch := dnn.Version()
-		m.found(dnn.Path(), fmt.Sprintf("%d.%d.%d", major, minor, patch))
+		built := dnn.CudartVersion()
+		m.found(dnn.Path(), fmt.Sprintf("%d.%d.%d for CUDA %d.%d", major, minor, patch, built/1000, built%1000/10))
 	}
 	lt, err := cublaslt.Open()
 	if m.add("libcublasLt", err) {
@@ -168,6 +169,9 @@ func (m *machine) write(w io.Writer) {
 		if len(g.Peers) > 0 {
 			fmt.Fprintf(w, "         reaches the memory of %s\n", strings.Join(g.Peers, ", "))
 		}
+	}
+	if len(m.GPUs) > 1 {
+		fmt.Fprintln(w, "         CUDA numbers GPUs the fastest first; in the order of nvidia-smi with CUDA_DEVICE_ORDER=PCI_BUS_ID")
 	}
 	if len(m.GPUs) == 0 {
 		fmt.Fprintln(w, "cuda     no GPU can be used")

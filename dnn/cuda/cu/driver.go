@@ -55,6 +55,9 @@ func (d *Driver) Path() string { return d.path }
 // Version returns the newest version of CUDA that the driver can serve: 12.4.
 func (d *Driver) Version() string { return fmt.Sprintf("%d.%d", d.version/1000, d.version%1000/10) }
 
+// CUDAMajor returns the major part of the [Driver.Version]: 12.
+func (d *Driver) CUDAMajor() int { return d.version / 1000 }
+
 // NumDevices returns the count of GPUs (cuDeviceGetCount).
 func (d *Driver) NumDevices() (int, error) {
 	var n int32

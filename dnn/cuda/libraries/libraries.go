@@ -1,11 +1,16 @@
 // Package libraries finds and opens NVIDIA's libraries where they usually are: a
 // folder that the user names, what the system's loader knows, and the folders of
 // the CUDA toolkit, conda and pip.
+//
+// cuDNN is many files of one version: where one of its errors has SUBLIBRARY in it,
+// some are missing or were found in another cuDNN, and setting ALEXNET_CUDA_PATH to
+// the folder of one complete cuDNN helps.
 package libraries
 
 import (
 	"fmt"
 	"os"
+	"sync"
 
 	"alexnet/internal/native"
 )
@@ -40,9 +45,12 @@ func (k Kind) String() string {
 //     /usr/local/cuda-*, /opt/cuda;
 //   - folders of the system, which drivers are installed or mounted in;
 //   - CONDA_PREFIX;
-//   - pip's packages, and what PyTorch brings: in VIRTUAL_ENV, CONDA_PREFIX,
-//     ~/.local, /usr/local, /usr, /opt/* and pyenv's versions, for the newest
-//     Python first.
+//   - pip's packages, and what PyTorch brings: in VIRTUAL_ENV, where the python3 on
+//     PATH is, .venv in the current folder, CONDA_PREFIX, ~/.local, /usr/local, /usr,
+//     /opt/*, /opt/*/.venv and pyenv's versions, for the newest Python first.
+//
+// Libraries of a CUDA with a newer major version than the driver can serve are passed
+// over. The driver is asked once; where there is none, all will do.
 //
 // A driver is part of the system, and not looked for in the last two or in toolkits,
 // which have a libcuda that does nothing, for linkers.
@@ -51,8 +59,31 @@ func Open(k Kind) (*native.Library, error) {
 	if l == nil {
 		return nil, fmt.Errorf("libraries: there is no %v", k)
 	}
-	return search{env: os.Getenv}.open(l)
+	s := search{env: os.Getenv}
+	if k != Driver {
+		s.newest = driverCUDA()
+	}
+	return s.open(l)
 }
+
+// driverCUDA returns the newest major version of CUDA that the driver can serve, or
+// 0 if there is no driver that says so. Package cu has the same function, but it
+// gets its library here.
+var driverCUDA = sync.OnceValue(func() int {
+	l, err := search{env: os.Getenv}.open(driver)
+	if err != nil {
+		return 0
+	}
+	var get func(version *int32) int32
+	if err := l.Bind([]native.Binding{native.Func1(&get, "CUresult cuDriverGetVersion(int *driverVersion)")}); err != nil {
+		return 0
+	}
+	var version int32 // 12040 for 12.4
+	if get(&version) != 0 {
+		return 0
+	}
+	return int(version) / 1000
+})
 
 // library is what there is to know of one.
 type library struct {
@@ -61,10 +92,13 @@ type library struct {
 	get     string // how to get it
 	driver  bool   // part of the system, not of CUDA
 
-	// files are the names to look for, the best first. Each has a version that the
+	// files are the names to look for, the newest first. Each has a version that the
 	// program works with: libcublasLt.so may be that of CUDA 11, libcudnn.so that of
 	// cuDNN 8, so they are not among them.
 	files []string
+
+	// ofCUDA says that the versions in the names are those of CUDA.
+	ofCUDA bool
 
 	// beside is the pattern of files in the same folder that the library opens when
 	// it first needs them, by their bare names; %s stands for its major version.
@@ -103,6 +137,7 @@ var (
 		purpose: "to compile kernels for the GPU at hand",
 		get:     "pip install nvidia-cuda-nvrtc-cu12 (for CUDA 13: nvidia-cuda-nvrtc), or conda install -c conda-forge cuda-nvrtc, or the CUDA toolkit from https://developer.nvidia.com/cuda-downloads",
 		files:   []string{"libnvrtc.so.13", "libnvrtc.so.12"},
+		ofCUDA:  true,
 		beside:  "libnvrtc-builtins.so.%s*",
 	}
 	cuBLASLt = &library{
@@ -110,6 +145,7 @@ var (
 		purpose: "for matrix products",
 		get:     "pip install nvidia-cublas-cu12 (for CUDA 13: nvidia-cublas), or conda install -c conda-forge libcublas, or the CUDA toolkit from https://developer.nvidia.com/cuda-downloads",
 		files:   []string{"libcublasLt.so.13", "libcublasLt.so.12"},
+		ofCUDA:  true,
 		needs:   []*library{nvrtc},
 	}
 	cuDNN = &library{

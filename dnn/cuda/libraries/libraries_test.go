@@ -90,6 +90,17 @@ func goString(p *byte) string {
 	return string(s)
 }
 
+// write makes a file and its folder.
+func write(t *testing.T, path string, content []byte, mode os.FileMode) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, content, mode); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func linuxOnly(t *testing.T) {
 	t.Helper()
 	if runtime.GOOS != "linux" {
@@ -136,6 +147,7 @@ func TestLayouts(t *testing.T) {
 		{"pip for all, on Debian", nil, []string{"usr/local/lib/python3.11/dist-packages/nvidia/cudnn/lib/libcudnn.so.9"}, CuDNN, "usr/local/lib/python3.11/dist-packages/nvidia/cudnn/lib/libcudnn.so.9"},
 		{"the distribution's Python", nil, []string{"usr/lib/python3/dist-packages/nvidia/cudnn/lib/libcudnn.so.9"}, CuDNN, "usr/lib/python3/dist-packages/nvidia/cudnn/lib/libcudnn.so.9"},
 		{"pip on Fedora", nil, []string{"usr/local/lib64/python3.13/site-packages/nvidia/cudnn/lib/libcudnn.so.9"}, CuDNN, "usr/local/lib64/python3.13/site-packages/nvidia/cudnn/lib/libcudnn.so.9"},
+		{"a virtual environment below /opt", nil, below("opt/torch/.venv", cu12...), CuDNN, "opt/torch/.venv" + cu12[0]},
 		{"an environment below /opt", nil, below("opt/miniforge", cu12...), CuDNN, "opt/miniforge" + cu12[0]},
 		{"the newest of two Pythons", map[string]string{"VIRTUAL_ENV": "$ROOT/venv"},
 			[]string{"venv/lib/python3.9/site-packages/nvidia/cu13/lib/libnvrtc.so.13", "venv/lib/python3.10/site-packages/nvidia/cuda_nvrtc/lib/libnvrtc.so.12"}, NVRTC,
@@ -178,19 +190,9 @@ func TestLayouts(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			root := t.TempDir()
 			tag := nativetest.Tag(t)
-			write := func(path string, content []byte) {
-				t.Helper()
-				path = filepath.Join(root, path)
-				if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-					t.Fatal(err)
-				}
-				if err := os.WriteFile(path, content, 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			write("file", nil)
+			write(t, filepath.Join(root, "file"), nil, 0o644)
 			for _, f := range c.files {
-				write(tagged(f, tag), library)
+				write(t, filepath.Join(root, tagged(f, tag)), library, 0o644)
 			}
 			s := search{root: root, env: func(name string) string { return strings.ReplaceAll(c.env[name], "$ROOT", root) }}
 			l, err := s.open(renamed(c.kind.library(), tag))
@@ -208,6 +210,140 @@ func TestLayouts(t *testing.T) {
 				t.Errorf("opened %s, which is %s, want %s", l.Path, got, want)
 			}
 		})
+	}
+}
+
+// The python3 of a virtual environment is a link to one that has no libraries.
+func TestPipOfThePythonOnPATH(t *testing.T) {
+	linuxOnly(t)
+	made := filepath.Join(t.TempDir(), "libpath.so")
+	build(t, made)
+	library, err := os.ReadFile(made)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const wheel = "/lib/python3.12/site-packages/nvidia/cudnn/lib/libcudnn.so.9"
+	for _, c := range []struct {
+		name   string
+		env    map[string]string
+		places []string // that have the library
+		want   string   // the place that it is opened from; empty for none
+	}{
+		{"the first on PATH", map[string]string{"PATH": "$ROOT/absent:$ROOT/srv/a/.venv/bin:$ROOT/srv/b/bin"}, []string{"srv/a/.venv", "srv/b", "usr"}, "srv/a/.venv"},
+		{"not one that cannot be run", map[string]string{"PATH": "$ROOT/srv/text/bin:$ROOT/srv/folder/bin:$ROOT/srv/b/bin"}, []string{"srv/text", "srv/folder", "srv/b"}, "srv/b"},
+		{"not relative to the current folder", map[string]string{"PATH": "srv/b/bin:"}, []string{"srv/b"}, ""},
+		{"after the active one", map[string]string{"PATH": "$ROOT/srv/b/bin", "VIRTUAL_ENV": "$ROOT/srv/c"}, []string{"srv/b", "srv/c"}, "srv/c"},
+		{"before the current folder's", map[string]string{"PATH": "$ROOT/srv/b/bin"}, []string{"srv/b", ".venv", "usr"}, "srv/b"},
+		{"the current folder's", map[string]string{"PATH": "$ROOT/srv/b/bin", "CONDA_PREFIX": "$ROOT/conda"}, []string{".venv", "conda", "usr"}, ".venv"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			root, err := filepath.EvalSymlinks(t.TempDir())
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Chdir(root)
+			tag := nativetest.Tag(t)
+			for path, mode := range map[string]os.FileMode{"srv/b/bin/python3": 0o755, "srv/text/bin/python3": 0o644, "srv/folder/bin/python3/file": 0o755, "srv/a/.venv/bin/file": 0o644} {
+				write(t, path, nil, mode)
+			}
+			if err := os.Symlink("../../../b/bin/python3", "srv/a/.venv/bin/python3"); err != nil {
+				t.Fatal(err)
+			}
+			for _, p := range c.places {
+				write(t, tagged(p+wheel, tag), library, 0o644)
+			}
+			s := search{root: root, env: func(name string) string { return strings.ReplaceAll(c.env[name], "$ROOT", root) }}
+			l, err := s.open(renamed(cuDNN, tag))
+			if c.want == "" {
+				if err == nil {
+					t.Errorf("opened %s, want none", l.Path)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := filepath.Join(root, tagged(c.want+wheel, tag)); l.Path != want {
+				t.Errorf("opened %s, want %s", l.Path, want)
+			}
+		})
+	}
+}
+
+func TestNotNewerThanTheDriver(t *testing.T) {
+	linuxOnly(t)
+	for i, c := range []struct {
+		driver int // the newest CUDA that it can serve; 0 for no driver
+		there  string
+		kind   Kind
+		want   string // empty for none
+	}{
+		{0, "libnvrtc.so.12 libnvrtc.so.13", NVRTC, "libnvrtc.so.13"},
+		{12, "libnvrtc.so.12 libnvrtc.so.13", NVRTC, "libnvrtc.so.12"},
+		{13, "libnvrtc.so.12 libnvrtc.so.13", NVRTC, "libnvrtc.so.13"},
+		{14, "libnvrtc.so.12", NVRTC, "libnvrtc.so.12"},
+		{12, "libnvrtc.so.13", NVRTC, ""},
+		{12, "libcublasLt.so.12 libcublasLt.so.13", CuBLASLt, "libcublasLt.so.12"},
+		{11, "libcublasLt.so.12 libcublasLt.so.13", CuBLASLt, "libcublasLt.so.12"}, // the driver is refused, not the library
+		{8, "libcudnn.so.9", CuDNN, "libcudnn.so.9"},                               // its versions are its own
+		{12, "libcudnn.so.9 libnvrtc.so.12 libnvrtc.so.13 libcublasLt.so.13", CuDNN, "libcudnn.so.9"},
+	} {
+		t.Run(fmt.Sprintf("case %d", i), func(t *testing.T) {
+			dir, tag := t.TempDir(), nativetest.Tag(t)
+			for _, file := range strings.Fields(c.there) {
+				build(t, filepath.Join(dir, tagged(file, tag)))
+			}
+			s := search{root: dir, newest: c.driver, env: func(name string) string { return map[string]string{Variable: dir}[name] }}
+			l, err := s.open(renamed(c.kind.library(), tag))
+			if c.want == "" {
+				if want := fmt.Sprintf(": it was not found (%s would need a newer driver: this one is for CUDA %d)\n", tagged(c.there, tag), c.driver); err == nil || !strings.Contains(err.Error(), want) {
+					t.Errorf("error is %v, want one that says%s", err, want)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := filepath.Join(dir, tagged(c.want, tag)); l.Path != want {
+				t.Errorf("opened %s, want %s", l.Path, want)
+			}
+			if c.kind != CuDNN {
+				return
+			}
+			for _, file := range strings.Fields(c.there) { // what it needs has the same limit
+				if opened, want := gets(t, l, tagged(file, tag)) != "", !strings.HasSuffix(file, ".13"); opened != want {
+					t.Errorf("%s is open: %v", file, opened)
+				}
+			}
+		})
+	}
+}
+
+// TestOpenAsksTheDriver is that Open finds the driver and its version, without
+// starting it: that it has no cuInit.
+func TestOpenAsksTheDriver(t *testing.T) {
+	linuxOnly(t)
+	dir := os.Getenv(Variable)
+	if os.Getenv("ALEXNET_TEST_LIBRARIES") == "" {
+		dir = t.TempDir()
+		nativetest.Build(t, filepath.Join(dir, "libcuda.so.1"), "int cuDriverGetVersion(int *v) { static int calls; *v = calls++ ? 13000 : 12040; return 0; }")
+		for _, file := range []string{"libnvrtc.so.12", "libnvrtc.so.13", "libcublasLt.so.12", "libcublasLt.so.13"} {
+			build(t, filepath.Join(dir, file))
+		}
+		t.Setenv(Variable, dir)
+		t.Setenv("ALEXNET_TEST_LIBRARIES", dir)
+	}
+	if !testenv.InOwnProcess(t) { // where the driver has not been asked, and nothing is open
+		return
+	}
+	for kind, file := range map[Kind]string{NVRTC: "libnvrtc.so.12", CuBLASLt: "libcublasLt.so.12"} {
+		l, err := Open(kind)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := filepath.Join(dir, file); l.Path != want {
+			t.Errorf("opened %s, want %s", l.Path, want)
+		}
 	}
 }
 
@@ -333,7 +469,7 @@ If you have it elsewhere, set ALEXNET_CUDA_PATH to its folder. These were search
 	CUDA toolkits (CUDA_HOME, CUDA_PATH, /usr/local/cuda*, /opt/cuda): /usr/local/cuda/lib64, /usr/local/cuda-12.8/lib64, /usr/local/cuda-12.7/lib64, /usr/local/cuda-12.6/lib64, /usr/local/cuda-12.5/lib64, /usr/local/cuda-12.4/lib64 and 3 more
 	the system's folders for drivers: no folder there
 	CONDA_PREFIX (not set): no folder there
-	pip's packages (VIRTUAL_ENV, CONDA_PREFIX, ~/.local, /usr/local, /usr, /opt/*, ~/.pyenv): no folder there`
+	pip's packages (VIRTUAL_ENV, python3 on PATH, ./.venv, CONDA_PREFIX, ~/.local, /usr/local, /usr, /opt/*, /opt/*/.venv, ~/.pyenv): no folder there`
 	_, err := s.open(renamed(cuDNN, "text"))
 	var missing *NotFoundError
 	if !errors.As(fmt.Errorf("cuda:0: %w", err), &missing) {

@@ -7,13 +7,17 @@ import (
 	"io/fs"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 
 	"alexnet/internal/native"
 )
 
 func (s search) open(l *library) (*native.Library, error) {
-	failed := &NotFoundError{Library: l.name, files: l.files, purpose: l.purpose, get: l.get}
+	all := l.files
+	l = l.upTo(s.newest)
+	failed := &NotFoundError{Library: l.name, files: l.files, purpose: l.purpose, get: l.get, newest: s.newest}
+	failed.tooNew = all[:len(all)-len(l.files)]
 	if runtime.GOOS != "linux" {
 		return nil, failed
 	}
@@ -36,6 +40,31 @@ func (s search) open(l *library) (*native.Library, error) {
 		}
 	}
 	return nil, failed
+}
+
+// upTo returns the library without the names for a newer CUDA than the given one,
+// unless that is 0: such libraries can be opened, but nothing of them runs. The
+// oldest name always stays, so that there is one to ask for.
+func (l *library) upTo(cuda int) *library {
+	u := *l
+	for l.ofCUDA && cuda != 0 && len(u.files) > 1 {
+		if n, _ := strconv.Atoi(major(u.files[0])); n <= cuda {
+			break
+		}
+		u.files = u.files[1:]
+	}
+	u.needs = nil
+	for _, need := range l.needs {
+		u.needs = append(u.needs, need.upTo(cuda))
+	}
+	return &u
+}
+
+// major returns the major version in a library's file name, or nothing.
+func major(file string) string {
+	_, version, _ := strings.Cut(file, ".so.")
+	m, _, _ := strings.Cut(version, ".")
+	return m
 }
 
 // find opens a library from the first of dirs that has it, and with it what it
@@ -69,12 +98,11 @@ func find(l *library, dirs []string) (*native.Library, error) {
 // What cannot be opened may be something that is never asked for; if it is, the
 // library that asks says so.
 func openBeside(path, pattern string) {
-	_, version, ok := strings.Cut(filepath.Base(path), ".so.")
-	if !ok || !filepath.IsAbs(path) {
+	version := major(filepath.Base(path))
+	if version == "" || !filepath.IsAbs(path) {
 		return
 	}
-	major, _, _ := strings.Cut(version, ".")
-	files := glob(filepath.Dir(path), fmt.Sprintf(pattern, major))
+	files := glob(filepath.Dir(path), fmt.Sprintf(pattern, version))
 	left := map[string]string{} // file name to path
 	for _, file := range files {
 		left[filepath.Base(file)] = file
@@ -109,6 +137,8 @@ type NotFoundError struct {
 
 	files        []string
 	purpose, get string
+	newest       int      // the newest CUDA that the driver can serve
+	tooNew       []string // files that were not looked for because of it
 }
 
 func (e *NotFoundError) Error() string {
@@ -122,6 +152,9 @@ func (e *NotFoundError) Error() string {
 		b.WriteString("it is there, but cannot be opened")
 	default:
 		b.WriteString("it was not found")
+	}
+	if len(e.tooNew) > 0 {
+		fmt.Fprintf(&b, " (%s would need a newer driver: this one is for CUDA %d)", strings.Join(e.tooNew, " and "), e.newest)
 	}
 	for _, a := range e.Refused {
 		b.WriteString("\n\t" + a.String())

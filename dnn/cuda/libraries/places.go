@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -24,6 +25,9 @@ type Place struct {
 type search struct {
 	root string // goes before the system's folders; empty but in tests
 	env  func(name string) string
+
+	// newest is the newest major version of CUDA that will do; 0 for any.
+	newest int
 }
 
 // The two processors that NVIDIA's libraries for Linux are made for: each has
@@ -65,17 +69,31 @@ func (s search) places(l *library) []Place {
 	conda := Place{Name: s.value("CONDA_PREFIX")}
 	conda.add(glob(s.env("CONDA_PREFIX"), "lib", "targets/x86_64-linux/lib", "targets/sbsa-linux/lib"))
 
-	pip := Place{Name: "pip's packages (VIRTUAL_ENV, CONDA_PREFIX, ~/.local, /usr/local, /usr, /opt/*, ~/.pyenv)"}
-	prefixes := []string{s.env("VIRTUAL_ENV"), s.env("CONDA_PREFIX")}
+	pip := Place{Name: "pip's packages (VIRTUAL_ENV, python3 on PATH, ./.venv, CONDA_PREFIX, ~/.local, /usr/local, /usr, /opt/*, /opt/*/.venv, ~/.pyenv)"}
+	prefixes := []string{s.env("VIRTUAL_ENV"), s.python(), ".venv", s.env("CONDA_PREFIX")}
 	home := s.env("HOME")
 	prefixes = append(prefixes, glob(home, ".local")...)
 	prefixes = append(prefixes, s.system("/usr/local"), s.system("/usr"))
-	prefixes = append(prefixes, glob(s.system("/opt"), "*")...)
+	prefixes = append(prefixes, glob(s.system("/opt"), "*", "*/.venv")...)
 	prefixes = append(prefixes, glob(home, ".pyenv/versions/*")...)
 	for _, prefix := range prefixes {
 		pip.add(wheels(prefix))
 	}
 	return []Place{user, loader, toolkits, system, conda, pip}
+}
+
+// python returns the place that the python3 on PATH is installed in, or nothing.
+// Links stay as they are: that of a virtual environment leads out of it.
+func (s search) python() string {
+	for _, dir := range filepath.SplitList(s.env("PATH")) {
+		if !filepath.IsAbs(dir) { // package exec passes over these too
+			continue
+		}
+		if path, err := exec.LookPath(filepath.Join(dir, "python3")); err == nil {
+			return filepath.Dir(filepath.Dir(path))
+		}
+	}
+	return ""
 }
 
 func (s search) system(dir string) string { return s.root + dir }
