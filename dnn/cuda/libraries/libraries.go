@@ -46,7 +46,7 @@ func (k Kind) String() string {
 //   - folders of the system, which drivers are installed or mounted in;
 //   - CONDA_PREFIX;
 //   - pip's packages, and what PyTorch brings: in VIRTUAL_ENV, where the python3 on
-//     PATH is, .venv in the current folder, CONDA_PREFIX, ~/.local, /usr/local, /usr,
+//     PATH is, CONDA_PREFIX, ~/.local, /usr/local, /usr,
 //     /opt/*, /opt/*/.venv and pyenv's versions, for the newest Python first.
 //
 // Libraries of a CUDA with a newer major version than the driver can serve are passed

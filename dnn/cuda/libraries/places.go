@@ -69,8 +69,8 @@ func (s search) places(l *library) []Place {
 	conda := Place{Name: s.value("CONDA_PREFIX")}
 	conda.add(glob(s.env("CONDA_PREFIX"), "lib", "targets/x86_64-linux/lib", "targets/sbsa-linux/lib"))
 
-	pip := Place{Name: "pip's packages (VIRTUAL_ENV, python3 on PATH, ./.venv, CONDA_PREFIX, ~/.local, /usr/local, /usr, /opt/*, /opt/*/.venv, ~/.pyenv)"}
-	prefixes := []string{s.env("VIRTUAL_ENV"), s.python(), ".venv", s.env("CONDA_PREFIX")}
+	pip := Place{Name: "pip's packages (VIRTUAL_ENV, python3 on PATH, CONDA_PREFIX, ~/.local, /usr/local, /usr, /opt/*, /opt/*/.venv, ~/.pyenv)"}
+	prefixes := []string{s.env("VIRTUAL_ENV"), s.python(), s.env("CONDA_PREFIX")}
 	home := s.env("HOME")
 	prefixes = append(prefixes, glob(home, ".local")...)
 	prefixes = append(prefixes, s.system("/usr/local"), s.system("/usr"))
