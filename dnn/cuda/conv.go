@@ -85,21 +85,6 @@ func wide(in, out, k int, w dnn.Window) (int, error) {
 	return 0, fmt.Errorf("%d places of a window of %d, stride %d, pad %d, on a side of %d: cuDNN makes all %d", out, k, w.Stride, w.Pad, in, natural)
 }
 
-// operand is a tensor as an algorithm wants it: as it is, or a copy in the
-// workspace.
-type operand struct {
-	ptr    cu.DevicePtr // of the tensor
-	copied bool
-	at     int64 // of the copy
-}
-
-func (o operand) in(base cu.DevicePtr) cu.DevicePtr {
-	if o.copied {
-		return base + cu.DevicePtr(o.at)
-	}
-	return o.ptr
-}
-
 // scratch returns an operand that is n numbers of the conv's kind in the
 // workspace.
 func (c *conv) scratch(p *preparation, n int64) operand {
@@ -116,12 +101,12 @@ func (c *conv) as(p *preparation, t dnn.Tensor, n int64, back bool) (operand, bi
 	if c.kind == cudnn.Float {
 		return operand{ptr: p.at[t]}, nothing
 	}
+	if !back {
+		return p.bfloat16(t, n)
+	}
 	o := c.scratch(p, n)
 	return o, func(base cu.DevicePtr) ([]call, error) {
-		if back {
-			return p.runs(kernels.FromBFloat16{X: o.in(base), Y: p.at[t], Count: n})
-		}
-		return p.runs(kernels.ToBFloat16{X: p.at[t], Y: o.in(base), Count: n})
+		return p.runs(kernels.FromBFloat16{X: o.in(base), Y: p.at[t], Count: n})
 	}
 }
 

@@ -59,10 +59,7 @@ func (f *full) factor(p *preparation, t dnn.Tensor, n int64) (operand, binding) 
 	if f.kind == cublaslt.Float32 {
 		return operand{ptr: p.at[t]}, nothing
 	}
-	o := operand{copied: true, at: p.reserve(2 * n)}
-	return o, func(base cu.DevicePtr) ([]call, error) {
-		return p.runs(kernels.ToBFloat16{X: p.at[t], Y: o.in(base), Count: n})
-	}
+	return p.bfloat16(t, n)
 }
 
 // products returns the calls of a product for each group. strides count numbers

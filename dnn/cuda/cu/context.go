@@ -61,11 +61,12 @@ func (c *Context) Enter() error {
 	if err := c.life.Use(); err != nil {
 		return err
 	}
-	return c.enter()
+	return c.EnterToRelease()
 }
 
-// enter is Enter while the context is being closed, too.
-func (c *Context) enter() error {
+// EnterToRelease is Enter for giving back what was made with the context, which
+// may have been closed before and lives until then.
+func (c *Context) EnterToRelease() error {
 	runtime.LockOSThread()
 	if r := c.driver.f.CtxSetCurrent(c.raw); r != Success {
 		runtime.UnlockOSThread()
@@ -80,7 +81,7 @@ func (c *Context) Leave() { runtime.UnlockOSThread() }
 // do calls the driver with the context current. It is for what is released,
 // when the context may be closed already.
 func (c *Context) do(call func() Result, function string) error {
-	if err := c.enter(); err != nil {
+	if err := c.EnterToRelease(); err != nil {
 		return err
 	}
 	defer c.Leave()

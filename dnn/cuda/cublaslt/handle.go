@@ -26,21 +26,16 @@ func (l *Library) NewHandle(ctx *cu.Context) (*Handle, error) {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	defer ctx.Leave()
-	// A context can be closed before its handles, and is given back after them.
-	// The last of them is destroyed in a context that does not know it is closed.
-	inside, err := ctx.Driver().WrapContext(ctx.Device(), ctx.Handle())
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
 	h := &Handle{lib: l, ctx: ctx}
-	if err := l.check(l.f.Create(&h.raw), name+"(device %d)", ctx.Device()); err != nil {
+	err := l.check(l.f.Create(&h.raw), name+"(device %d)", ctx.Device())
+	if err != nil {
 		return nil, err
 	}
 	if h.life, err = handle.New(fmt.Sprintf("a cuBLASLt handle of device %d", ctx.Device()), func() error {
-		if err := inside.Enter(); err != nil {
+		if err := ctx.EnterToRelease(); err != nil {
 			return fmt.Errorf("cublasLtDestroy: %w", err)
 		}
-		defer inside.Leave()
+		defer ctx.Leave()
 		return l.check(l.f.Destroy(h.raw), "cublasLtDestroy(device %d)", ctx.Device())
 	}, ctx.Life()); err != nil {
 		return nil, err

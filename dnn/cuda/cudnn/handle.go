@@ -37,29 +37,24 @@ func (l *Library) NewHandle(ctx *cu.Context) (*Handle, error) {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	defer ctx.Leave()
-	// A context can be closed before its handles, and is given back after them.
-	// The last of them is destroyed in a context that does not know it is closed.
-	inside, err := ctx.Driver().WrapContext(ctx.Device(), ctx.Handle())
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
 	h := &Handle{lib: l, ctx: ctx}
 	if s := l.f.Create(&h.raw); s != Success {
 		return nil, l.failure(s, name+"(device %d)", ctx.Device())
 	}
+	var err error
 	if h.life, err = handle.New(fmt.Sprintf("a cuDNN handle of device %d", ctx.Device()), func() error {
-		return errors.Join(h.destroy(inside), h.held.Close())
+		return errors.Join(h.destroy(), h.held.Close())
 	}, ctx.Life()); err != nil {
 		return nil, err
 	}
 	return h, nil
 }
 
-func (h *Handle) destroy(inside *cu.Context) error {
-	if err := inside.Enter(); err != nil {
+func (h *Handle) destroy() error {
+	if err := h.ctx.EnterToRelease(); err != nil {
 		return fmt.Errorf("cudnnDestroy: %w", err)
 	}
-	defer inside.Leave()
+	defer h.ctx.Leave()
 	if s := h.lib.f.Destroy(h.raw); s != Success {
 		return h.lib.failure(s, "cudnnDestroy(device %d)", h.ctx.Device())
 	}
