@@ -2,13 +2,39 @@
 package testenv
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 )
+
+// Shared returns the path of a file of real images, which lies beside the
+// repository, or skips the test.
+func Shared(t testing.TB, name string) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			break
+		}
+		if filepath.Dir(dir) == dir {
+			t.Fatal("there is no go.mod above this test")
+		}
+		dir = filepath.Dir(dir)
+	}
+	path := filepath.Join(dir, "..", "shared", "data", name)
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		t.Skipf("%s is not there", path)
+	}
+	return path
+}
 
 // FullDisk calls f while no file may grow beyond room bytes, and returns its
 // error: part of a write is done, then the system refuses with EFBIG, as it does
