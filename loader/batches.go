@@ -7,9 +7,9 @@ import (
 	"io"
 	"runtime"
 	"sync"
-	"unsafe"
+	"sync/atomic"
+	"time"
 
-	"alexnet/internal/raw"
 	"alexnet/loader/record"
 )
 
@@ -22,86 +22,86 @@ type Options struct {
 	Color         float64 // Train: deviation of α, 0.1 in the paper; 0: no colour noise
 	Seed          uint64  // Train
 	Views         int     // Test: 1 (or 0), the centre; or 10
-	Window        int64   // bytes of decoded pixels that are shuffled together; 0: 64 MiB. Up to twice that is held.
 
-	// Memory, if not nil, takes the memory of the batches' Pixels, Views and
-	// Labels, each at a multiple of 4 bytes, such as a device copies from fastest.
-	// Only Train and Test call it. Whoever gave it gives the memory back: after
-	// Close, or when they return an error.
+	// Window is how many bytes of stored pixels are shuffled together, or held
+	// ready in a test; 0: 64 MiB, or in a test enough to keep all processors busy.
+	// Batches for the views of twice as many images are held, and three more.
+	Window int64
+
+	// Rank of Ranks gets its share of the images of each pass: the shares have no
+	// image in common, miss none, and differ by at most one image in size. 0 of 0
+	// is 0 of 1: all images.
+	Rank, Ranks int
+
+	// Memory, if not nil, gives the memory of the batches' Pixels, Views and
+	// Labels, such as a device copies from fastest, at a multiple of 4 bytes. Only
+	// Train and Test call it. Whoever gave it gives it back: after Close, or when
+	// they return an error.
 	Memory func(bytes int64) ([]byte, error)
-}
-
-// Batch is Rows images. Its memory is used again after Release.
-type Batch struct {
-	Pixels []byte    // [Rows][Height][Width][3] RGB, cropped and mirrored
-	Views  []float32 // [Rows][6]: top and left of the crop in the stored image; 1 if mirrored, else 0; what is to be added to R, G and B
-	Labels []int32   // [Rows]; -1 where there is no image
-	Images []int64   // [Rows]: number of the image in its split; -1 where there is none
-	First  int64     // place of the first row in the sequence of rows
 }
 
 const (
 	defaultWindow = 64 << 20
-	ring          = 3 // batches made ahead of, or in use by, the caller
-	viewNumbers   = 6 // a row of Views
+	held          = 2 // batches that the caller may have at once
 )
 
-var errClosed = errors.New("the batches were closed")
+var (
+	errClosed    = errors.New("the batches were closed")
+	errNoneWhole = errors.New("every image of a batch is damaged; pack the data set again")
+)
 
 // Batches makes batches ahead of their use, in goroutines of its own:
 //
-//	decode  takes the groups in order, and has the workers decode their chunks
-//	fill    takes decoded groups, and has the workers cut crops from them into batches
-//	workers do these jobs
+//	plan    lists the images of a group in order, takes the batches that they
+//	        fill, has the system read the group's chunks ahead, and gives each
+//	        to a worker
+//	workers read a chunk, decode it, and cut each of its images straight into the
+//	        row that it has in the sequence
 //
-// There are two groups, so that one is decoded while crops are cut from the
-// other, and a ring of batches. After the start nothing is allocated.
+// So pixels are in a processor's cache from their decoding to the crop. Two
+// groups can be under way at once, and batches for both. After the start nothing
+// is allocated.
 type Batches struct {
 	options Options
+	set     *Set
 	train   bool
 	views   int
 	color   [3][3]float64
 	shape   record.Shape
-	images  int // in the split
 
 	order *order
-	skip  int // rows of the first group that are not wanted
+	skip  int // images of the first group that are not wanted
 	first int64
 
-	jobs    chan job
-	empty   chan *group // to be decoded
-	decoded chan *group
-	free    chan *Batch
-	ready   chan *Batch
-	stop    context.CancelCauseFunc
-	err     error         // why there are no more; set before ready is closed
-	done    chan struct{} // closed when all goroutines are gone
+	jobs  chan job
+	empty chan *group
+	free  chan *Batch
+	ready chan *Batch // in order; some are still being made
+	next  *Batch      // the first of ready, if Next took it and it was not made then
+	stop  context.CancelCauseFunc
+	err   error         // why there are no more; set before ready is closed
+	done  chan struct{} // closed when all goroutines are gone
+
+	mu    sync.Mutex // of what follows
+	times Times
 }
 
-// group is images that are decoded together.
+// group is images that are shuffled together.
 type group struct {
 	pass   uint32
-	chunks []groupChunk
-	places []place // its images in the order of the sequence
-	pixels []byte
-	jobs   sync.WaitGroup // that decode it or cut crops from it
+	pieces []piece
+	images []int32 // in the order of the sequence; numbers count in pieces, laid end to end
+	places []int32 // the reverse: of each image its place in images
+	base   int64   // row of the sequence, from the start of the run, of the first of images
+	batch  []*Batch
+	row    int64        // of the sequence, from the start of the run, of the first row of batch
+	left   atomic.Int32 // pieces to be done
 }
 
-// groupChunk is a chunk and where its images come to lie, counted in images.
-type groupChunk struct {
-	ref    *chunkRef
-	offset int
-}
-
-// job is work for a worker: to decode a chunk of a group or, where a batch is
-// given, to cut rows of it from the group.
+// job is a chunk of a group to be done.
 type job struct {
 	group *group
-	chunk int
-
-	batch    *Batch
-	row, end int // of the batch
-	from     int // row of the group that row is made of
+	piece int
 }
 
 // Train starts the endless sequence of training batches at its image number
@@ -123,7 +123,7 @@ func (s *Set) Train(ctx context.Context, o Options, first int64) (*Batches, erro
 		return nil, err
 	}
 	b.first = first
-	if err := b.start(ctx, runtime.GOMAXPROCS(0)); err != nil {
+	if err := b.start(ctx); err != nil {
 		return nil, err
 	}
 	return b, nil
@@ -149,11 +149,19 @@ func (s *Set) Test(ctx context.Context, o Options) (*Batches, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := b.start(ctx, runtime.GOMAXPROCS(0)); err != nil {
+	if err := b.start(ctx); err != nil {
 		return nil, err
 	}
 	return b, nil
 }
+
+// workers returns how many goroutines read and decode. With more of them than
+// processors, each read would give a processor away and wait for one again; the
+// disk is kept busy by the system, which is told ahead what will be read.
+func workers() int { return runtime.GOMAXPROCS(0) }
+
+// ahead returns how many chunks the system is told of before they are read.
+func ahead() int { return max(8, 2*workers()) }
 
 // prepare checks o and fills in its defaults.
 func (s *Set) prepare(o Options, train bool) (*Batches, error) {
@@ -168,9 +176,8 @@ func (s *Set) prepare(o Options, train bool) (*Batches, error) {
 	if o.Width == 0 {
 		o.Width = shape.Width
 	}
-	if o.Window == 0 {
-		o.Window = defaultWindow
-	}
+	o.Views = max(o.Views, 1)
+	o.Ranks = max(o.Ranks, 1)
 	switch {
 	case o.Rows < 1 || o.Rows > 1<<20:
 		return nil, fmt.Errorf("a batch of %d images; there must be from 1 to %d", o.Rows, 1<<20)
@@ -182,44 +189,48 @@ func (s *Set) prepare(o Options, train bool) (*Batches, error) {
 	case o.Window < 0:
 		return nil, fmt.Errorf("a shuffle window of %d bytes; it may not be negative", o.Window)
 	}
-	b := &Batches{options: o, train: train, views: max(o.Views, 1), color: s.color, shape: shape}
-	b.order, err = newOrder(shards, o.Window, train, o.Seed)
+	group := int(o.Window / int64(shape.ImageBytes()))
+	switch {
+	case o.Window == 0 && train:
+		group = defaultWindow / shape.ImageBytes()
+	case o.Window == 0: // two groups fill a batch, and give every worker a chunk where that is not too much
+		group = max(o.Rows/o.Views, min(shape.ChunkImages*workers(), defaultWindow/(shape.ImageBytes()*o.Views)))
+	}
+	b := &Batches{options: o, set: s, train: train, views: o.Views, color: s.color, shape: shape}
+	b.order, err = newOrder(shards, group, train, o.Seed, o.Rank, o.Ranks)
 	if err != nil {
 		return nil, err
 	}
-	b.images = b.order.images
 	return b, nil
 }
 
 // start takes memory and starts all goroutines. They end when ctx is done, when a
 // worker fails, or after the last batch of a test.
-func (b *Batches) start(ctx context.Context, workers int) error {
-	b.free = make(chan *Batch, ring)
-	for range ring {
-		t, err := b.options.batch()
-		if err != nil {
-			return fmt.Errorf("memory for batches of %d images: %w", b.options.Rows, err)
-		}
+func (b *Batches) start(ctx context.Context) error {
+	most := b.order.most()
+	rows := b.options.Rows
+	count := held + (2*most*b.views+rows-1)/rows + 1
+	list, err := b.options.newBatches(count)
+	if err != nil {
+		return err
+	}
+	b.free, b.ready = make(chan *Batch, count), make(chan *Batch, count)
+	for _, t := range list {
 		b.free <- t
 	}
 	ctx, b.stop = context.WithCancelCause(ctx)
-	b.jobs = make(chan job, workers)
+	b.jobs = make(chan job, ahead())
 	b.empty = make(chan *group, 2)
-	b.decoded = make(chan *group, 2)
-	b.ready = make(chan *Batch, ring)
-	b.done = make(chan struct{})
-	most := b.order.most()
-	for range 2 {
-		b.empty <- &group{places: make([]place, 0, most), pixels: make([]byte, most*b.shape.ImageBytes())}
+	for range cap(b.empty) {
+		b.empty <- &group{images: make([]int32, most), places: make([]int32, most), batch: make([]*Batch, 0, count)}
 	}
-	var feeders, work sync.WaitGroup
-	feeders.Go(func() { b.decode(ctx) })
-	feeders.Go(func() { b.fill(ctx, workers) })
-	for range workers {
+	b.done = make(chan struct{})
+	var work sync.WaitGroup
+	for range workers() {
 		work.Go(func() { b.work(ctx) })
 	}
 	go func() {
-		feeders.Wait()
+		b.plan(ctx)
 		close(b.jobs)
 		work.Wait()
 		if b.err = context.Cause(ctx); b.err == nil {
@@ -232,183 +243,210 @@ func (b *Batches) start(ctx context.Context, workers int) error {
 	return nil
 }
 
-// batch takes the memory of a batch.
-func (o *Options) batch() (t *Batch, err error) {
-	t = &Batch{Images: make([]int64, o.Rows)}
-	if t.Pixels, err = numbers[byte](o, o.Rows*o.Height*o.Width*3); err != nil {
-		return nil, err
-	}
-	if t.Views, err = numbers[float32](o, o.Rows*viewNumbers); err != nil {
-		return nil, err
-	}
-	t.Labels, err = numbers[int32](o, o.Rows)
-	return t, err
-}
-
-// numbers takes the memory of n numbers.
-func numbers[T byte | int32 | float32](o *Options, n int) ([]T, error) {
-	if o.Memory == nil {
-		return make([]T, n), nil
-	}
-	b, err := o.Memory(int64(n) * int64(unsafe.Sizeof(*new(T))))
-	if err != nil {
-		return nil, err
-	}
-	return raw.Numbers[T](b), nil
-}
-
-// decode has the groups decoded, in order.
-func (b *Batches) decode(ctx context.Context) {
-	defer close(b.decoded)
-	for {
+// plan gives the groups to the workers, in order.
+func (b *Batches) plan(ctx context.Context) {
+	rows := int64(b.options.Rows)
+	base := int64(-b.skip * b.views)
+	var open *Batch // the last of the group before, if that did not fill it
+	end := int64(0) // row after open
+	for b.train || b.order.more() {
 		var g *group
 		select {
 		case g = <-b.empty:
 		case <-ctx.Done():
 			return
 		}
-		if !b.train && !b.order.more() {
-			return
-		}
 		b.order.next(g)
-		for i := range g.chunks {
-			g.jobs.Add(1)
-			b.jobs <- job{group: g, chunk: i}
+		g.base = base
+		base += int64(len(g.images) * b.views)
+		g.batch, g.row = g.batch[:0], end
+		if open != nil {
+			g.batch, g.row = append(g.batch, open), end-rows
 		}
-		g.jobs.Wait()
-		if ctx.Err() != nil {
-			return // g may have holes
+		for ; end < base; end += rows {
+			if open = b.take(ctx, end); open == nil {
+				return
+			}
+			g.batch = append(g.batch, open)
 		}
-		b.decoded <- g // never full: there are two groups
-	}
-}
-
-// fill makes batches of decoded groups.
-func (b *Batches) fill(ctx context.Context, workers int) {
-	rows := b.options.Rows
-	g := b.wait(ctx)
-	from := b.skip // next row of g
-	for first := b.first; g != nil; first += int64(rows) {
-		var t *Batch
-		select {
-		case t = <-b.free:
-		case <-ctx.Done():
-			return
+		if end == base {
+			open = nil
 		}
-		t.First = first
-		row := 0
-		for row < rows && g != nil {
-			n := min(rows-row, len(g.places)*b.views-from)
-			b.cutRows(g, t, row, row+n, from, workers)
-			row, from = row+n, from+n
-			if from == len(g.places)*b.views {
-				b.empty <- g // never full
-				g, from = b.wait(ctx), 0
+		g.left.Store(int32(len(g.pieces)))
+		for i, p := range g.pieces {
+			p.ref.shard.Prefetch(p.ref.chunk)
+			select {
+			case b.jobs <- job{g, i}:
+			case <-ctx.Done():
+				return
 			}
 		}
-		if ctx.Err() != nil {
-			return // t may have holes
+	}
+	if open != nil { // by a worker, if the rows before are not made yet
+		for row := rows - (end - base); row < rows; row++ {
+			open.blank(int(row))
 		}
-		t.blank(row)
-		b.ready <- t // never full: it holds all batches
+		b.finish(open, int(end-base))
 	}
 }
 
-// wait returns the next decoded group; nil after the last, or when ctx is done.
-func (b *Batches) wait(ctx context.Context) *group {
+// take waits for a free batch, to start at a row from the start of the run, and puts it among
+// those that are ready or will be. It returns nil when ctx is done.
+func (b *Batches) take(ctx context.Context, row int64) *Batch {
 	select {
-	case g := <-b.decoded:
-		return g
+	case t := <-b.free:
+		t.First = b.first*int64(b.views) + row
+		t.left.Store(int32(b.options.Rows))
+		b.ready <- t // never full: it has room for all batches
+		return t
 	case <-ctx.Done():
 		return nil
 	}
 }
 
-// cutRows has the workers make rows [row, end) of t from those of g from from on.
-func (b *Batches) cutRows(g *group, t *Batch, row, end, from, workers int) {
-	size := (end - row + workers - 1) / workers
-	for at := row; at < end; at += size {
-		g.jobs.Add(1)
-		b.jobs <- job{group: g, batch: t, row: at, end: min(at+size, end), from: from + at - row}
+// finish notes that n rows of t have been made.
+func (b *Batches) finish(t *Batch, n int) {
+	if t.left.Add(int32(-n)) > 0 {
+		return
 	}
-	g.jobs.Wait()
-}
-
-// blank makes the rows from row on fillers.
-func (t *Batch) blank(row int) {
-	image := len(t.Pixels) / len(t.Labels)
-	clear(t.Pixels[row*image:])
-	clear(t.Views[row*viewNumbers:])
-	for ; row < len(t.Labels); row++ {
-		t.Labels[row], t.Images[row] = -1, -1
+	if b.train && b.set.damaged != nil && !t.mend() {
+		b.stop(errNoneWhole)
+		return
 	}
+	t.made <- struct{}{}
 }
 
 // work does jobs until there are no more. When the run is over it only counts
 // them off.
 func (b *Batches) work(ctx context.Context) {
-	var scratch record.Scratch
+	var d record.Decoder
 	for j := range b.jobs {
-		switch {
-		case ctx.Err() != nil:
-		case j.batch != nil:
-			b.cut(j)
-		default:
-			if err := b.decodeChunk(j, &scratch); err != nil {
-				b.stop(err)
+		if ctx.Err() != nil {
+			continue
+		}
+		if err := b.do(j, &d); err != nil {
+			b.stop(err)
+			continue
+		}
+		if j.group.left.Add(-1) == 0 {
+			b.empty <- j.group // never full
+		}
+	}
+}
+
+// do reads a chunk of a group and makes the rows of its images.
+func (b *Batches) do(j job, d *record.Decoder) error {
+	g, p := j.group, j.group.pieces[j.piece]
+	d.Times = record.Times{}
+	err := d.Read(p.ref.shard, p.ref.chunk)
+	if err != nil && (b.set.damaged == nil || !isDamage(err)) {
+		return err
+	}
+	start := time.Now()
+	for k := range p.images {
+		place := int64(g.places[p.offset+k])
+		var im record.Image
+		var pixels []byte
+		if err == nil {
+			im, pixels = d.Image(p.from + k)
+		}
+		for v := range b.views {
+			at := g.base + place*int64(b.views) + int64(v) - g.row
+			if at < 0 { // before the start of the run
+				continue
 			}
+			t, row := g.batch[at/int64(b.options.Rows)], int(at%int64(b.options.Rows))
+			if err == nil {
+				b.cut(t, row, im, pixels, g.pass, p.ref.first+p.from+k, v)
+			} else {
+				t.blank(row)
+			}
+			b.finish(t, 1)
 		}
-		j.group.jobs.Done()
 	}
+	if err != nil {
+		b.set.damaged(err, p.images)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.times.Times.Add(d.Times)
+	b.times.Crop += time.Since(start) - d.Times.Restore
+	b.times.Images += int64(p.images)
+	return nil
 }
 
-func (b *Batches) decodeChunk(j job, scratch *record.Scratch) error {
-	c := j.group.chunks[j.chunk]
-	at, n := c.offset*b.shape.ImageBytes(), c.ref.images*b.shape.ImageBytes()
-	_, err := c.ref.shard.ReadChunk(c.ref.chunk, j.group.pixels[at:at:at+n], scratch)
-	return err
+// isDamage says whether err is about what a shard that is there holds, or about
+// reading it.
+func isDamage(err error) bool {
+	var e *record.Error
+	return errors.As(err, &e)
 }
 
-// cut makes rows of a batch.
-func (b *Batches) cut(j job) {
+// cut makes a row of a batch: view n of an image.
+func (b *Batches) cut(t *Batch, row int, im record.Image, pixels []byte, pass uint32, image, n int) {
+	var v view
+	if b.train {
+		v = b.random(pass, uint32(image), im)
+	} else {
+		v = b.fixed(n, im)
+	}
 	size := b.options.Height * b.options.Width * 3
-	for row := j.row; row < j.end; row++ {
-		at := j.from + row - j.row
-		p := j.group.places[at/b.views]
-		var v view
-		if b.train {
-			v = b.random(j.group.pass, uint32(p.image))
-		} else {
-			v = b.fixed(at % b.views)
-		}
-		stored := j.group.pixels[int(p.offset)*b.shape.ImageBytes():][:b.shape.ImageBytes()]
-		crop(j.batch.Pixels[row*size:][:size], stored, b.shape.Width, b.options.Height, b.options.Width, v)
-		v.put(j.batch.Views[row*viewNumbers:])
-		j.batch.Images[row] = int64(p.image)
-		j.batch.Labels[row] = p.label
-	}
+	crop(t.Pixels[row*size:][:size], pixels, im.Width, b.options.Height, b.options.Width, v)
+	b.put(v, im, t.Views[row*viewNumbers:])
+	t.Images[row] = int64(image)
+	t.Labels[row] = im.Label
 }
 
-// Next waits for the next batch, which is the caller's until Release. It
-// returns io.EOF after the last one of Test, the error that ended the making
-// of batches, or ctx's own.
+// Next waits for the next batch, which is the caller's until Release. The caller
+// may have two at once. Next returns io.EOF after the last one of Test, the error
+// that ended the making of batches, or ctx's own. It is for one goroutine.
 func (b *Batches) Next(ctx context.Context) (*Batch, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	select {
-	case t, ok := <-b.ready:
-		if !ok {
-			return nil, b.err
+	if b.next == nil {
+		select {
+		case t, ok := <-b.ready:
+			if !ok {
+				return nil, b.err
+			}
+			b.next = t
+		case <-ctx.Done():
+			return nil, ctx.Err()
 		}
-		return t, nil
+	}
+	select {
+	case <-b.next.made:
 	case <-ctx.Done():
 		return nil, ctx.Err()
+	case <-b.done:
+		select {
+		case <-b.next.made:
+		default:
+			return nil, b.err
+		}
 	}
+	t := b.next
+	b.next = nil
+	return t, nil
 }
 
 // Release gives back a batch that Next returned, once.
 func (b *Batches) Release(t *Batch) { b.free <- t }
+
+// Times is how long the workers were busy with what, in all.
+type Times struct {
+	record.Times
+	Crop   time.Duration // cutting crops, mirroring
+	Images int64
+}
+
+// Times returns how long the workers have been busy until now.
+func (b *Batches) Times() Times {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.times
+}
 
 // Close stops the making of batches and waits until all goroutines are gone.
 func (b *Batches) Close() error {

@@ -1,27 +1,27 @@
 package loader_test
 
 import (
-	"errors"
-	"os"
 	"path/filepath"
 	"testing"
 
+	"alexnet/internal/testenv"
 	"alexnet/loader"
 	"alexnet/loader/pack"
+	"alexnet/loader/record"
 )
 
 // Images a second of photographs, 256x256 in, 224x224 with mirror and colour
 // noise out.
 func BenchmarkTrain(b *testing.B) {
-	source, err := filepath.Abs("../../shared/data/imagenet-sample.tar") // beside the repository
-	if err != nil {
-		b.Fatal(err)
+	source := testenv.Shared(b, "imagenet-sample.tar")
+	for _, codec := range []record.Codec{record.Raw, record.Delta} {
+		b.Run(codec.String(), func(b *testing.B) { benchmarkTrain(b, source, codec) })
 	}
-	if _, err := os.Stat(source); errors.Is(err, os.ErrNotExist) {
-		b.Skipf("%s is not there", source)
-	}
+}
+
+func benchmarkTrain(b *testing.B, source string, codec record.Codec) {
 	out := filepath.Join(b.TempDir(), "out")
-	d, err := pack.Folder(b.Context(), pack.Options{Source: source, Out: out, Size: 256})
+	d, err := pack.Folder(b.Context(), pack.Options{Source: source, Out: out, Size: 256, Codec: codec})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -11,11 +11,17 @@
 //
 // The permutation of pass p depends on the seed, p, the window and the data
 // set alone. The order of the chunks is shuffled; consecutive chunks are then
-// gathered into groups that fit into the window, decoded; and the images of
-// each group are shuffled. A split that fits into the window is one group, and
-// every permutation of it is equally likely. A larger split is shuffled less
-// than fully: images of one chunk come within one window of each other. As
-// data sets are packed in random order, a chunk is a random sample all the same.
+// gathered into groups that fit into the window, 64 MiB of stored pixels (341
+// images of 256x256); and the images of each group are shuffled. A split that
+// fits into the window is one group, and every permutation of it is equally
+// likely. A larger split is shuffled less than fully: images of one chunk (5 of
+// 256x256) come within one window of each other. As data sets are packed in
+// random order, a chunk is a random sample all the same; and since the order of
+// chunks is shuffled over all shards, places in two passes, or in a pass and on
+// the disk, have no rank correlation.
+//
+// Several processes can share the passes: each rank gets a part of the shuffled
+// chunks, another one in every pass.
 //
 // Crop, mirror and colour noise of an image depend on the seed, the pass and
 // the image's number in its split; not on the batch size, the window, or how
@@ -39,6 +45,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync"
 
 	"alexnet/loader/record"
 
@@ -47,18 +54,35 @@ import (
 
 // Set is an open data set. Its methods may be called by several goroutines.
 type Set struct {
-	folder *record.Folder
-	color  [3][3]float64
+	folder  *record.Folder
+	color   [3][3]float64
+	damaged func(err error, images int) // nil: damage is an error
 }
 
-// Open opens the data set in dir and checks its description, its statistics
-// and the index of every shard. Chunks are checked as they are read.
+// Open opens the data set in dir and checks its description and its statistics.
+// Shards are opened, and their indices and chunks checked, as they are read.
 func Open(dir string) (*Set, error) {
 	f, err := record.OpenFolder(dir)
 	if err != nil {
 		return nil, err
 	}
 	return &Set{folder: f, color: colorBasis(f.Statistics.Covariance)}, nil
+}
+
+// SkipDamage makes batches go on without chunks that cannot be read: since they
+// are damaged, since their shard is, or since the disk fails. told
+// is called each time one is met, with the number of images that are missing in
+// consequence, by one goroutine at a time. In training each of their rows is that
+// of the next image in the batch instead, so that the rest of the sequence stays;
+// in a test it has the label -1. Without SkipDamage damage ends the batches. It is
+// called before Train and Test.
+func (s *Set) SkipDamage(told func(err error, images int)) {
+	var mu sync.Mutex
+	s.damaged = func(err error, images int) {
+		mu.Lock()
+		defer mu.Unlock()
+		told(err, images)
+	}
 }
 
 // Close closes the shards. Every Batches must be closed before.

@@ -13,14 +13,17 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"alexnet/internal/philox"
+	"alexnet/internal/testenv"
 	"alexnet/loader/record"
 )
 
 // testSet says what data set a test needs.
 type testSet struct {
 	height, width, chunk int
+	longest              int   // of whole images
 	train                []int // images of each shard
 	test                 int
 }
@@ -34,11 +37,26 @@ func pixel(split string, image, y, x, c int) byte {
 
 func label(image int) int32 { return int32(image * 7 % 10) }
 
+func (s testSet) shape() record.Shape {
+	return record.Shape{Height: s.height, Width: s.width, Longest: s.longest, ChunkImages: s.chunk}
+}
+
+// size returns the size of an image.
+func (s testSet) size(image int) (height, width int) {
+	switch {
+	case s.longest == 0 || image%3 == 0:
+		return s.height, s.width
+	case image%3 == 1:
+		return s.height, s.height + image%(s.longest-s.height+1)
+	}
+	return s.height + image%(s.longest-s.height+1), s.height
+}
+
 // write writes the data set into a new folder.
 func (s testSet) write(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
-	d := &record.Dataset{Name: "test", Source: "drawn", Height: s.height, Width: s.width, ChunkImages: s.chunk, Splits: make(map[string]record.Split)}
+	d := &record.Dataset{Name: "test", Source: "drawn", Height: s.height, Width: s.width, ChunkImages: s.chunk, Longest: s.longest, Codec: record.Delta, Splits: make(map[string]record.Split)}
 	for i := range 10 {
 		d.Classes = append(d.Classes, record.Class{Name: fmt.Sprint("class ", i)})
 	}
@@ -49,22 +67,35 @@ func (s testSet) write(t testing.TB) string {
 	for split, shards := range splits {
 		image, entry := 0, record.Split{}
 		for n, images := range shards {
-			w, err := record.Create(filepath.Join(dir, fmt.Sprintf("%s-%05d.rec", split, n)),
-				record.Shape{Height: s.height, Width: s.width, ChunkImages: s.chunk})
+			shape := s.shape()
+			w, err := record.Create(filepath.Join(dir, fmt.Sprintf("%s-%05d.rec", split, n)), shape, record.Delta)
 			if err != nil {
 				t.Fatal(err)
 			}
-			for range images {
+			encoder, err := record.NewEncoder(record.Delta)
+			if err != nil {
+				t.Fatal(err)
+			}
+			chunk := record.NewChunk(shape)
+			for last := image + images - 1; image <= last; image++ {
+				im := record.Image{Label: label(image), Source: int64(image)}
+				im.Height, im.Width = s.size(image)
 				var b []byte
-				for p := range s.height * s.width {
+				for p := range im.Height * im.Width {
 					for c := range 3 {
-						b = append(b, pixel(split, image, p/s.width, p%s.width, c))
+						b = append(b, pixel(split, image, p/im.Width, p%im.Width, c))
 					}
 				}
-				if err := w.Append(b, label(image), int64(image)); err != nil {
+				if err := chunk.Add(im, b); err != nil {
 					t.Fatal(err)
 				}
-				image++
+				if chunk.Full() || image == last {
+					encoder.Encode(chunk)
+					if err := w.Write(chunk); err != nil {
+						t.Fatal(err)
+					}
+					chunk.Reset()
+				}
 			}
 			shard, err := w.Close()
 			if err != nil {
@@ -293,16 +324,13 @@ func TestViewsDependOnSeedPassAndImageAlone(t *testing.T) {
 	seen := make(map[key]row)
 	for _, window := range windows {
 		for _, rows := range []int{3, 64} {
-			for _, workers := range []int{1, 5} {
-				o := Options{Split: "train", Rows: rows, Height: 5, Width: 4, Mirror: true, Color: 0.1, Seed: 77, Window: window}
-				b, err := s.prepare(o, true)
-				if err == nil {
-					b.start(t.Context(), workers)
-				}
+			for _, processors := range []int{1, 5} {
+				defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(processors))
+				b, err := s.Train(t.Context(), Options{Rows: rows, Height: 5, Width: 4, Mirror: true, Color: 0.1, Seed: 77, Window: window}, 0)
 				for i, r := range take(t, b, err, 90)[:90] {
 					k := key{i / 45, r.image}
 					if old, ok := seen[k]; ok && old != r {
-						t.Fatalf("image %d of pass %d is not the same with window %d, %d rows, %d workers", r.image, k.pass, window, rows, workers)
+						t.Fatalf("image %d of pass %d is not the same with window %d, %d rows, %d processors", r.image, k.pass, window, rows, processors)
 					} else if !ok {
 						check(t, r, "train", 5, 4)
 					}
@@ -334,7 +362,7 @@ func TestViewsDependOnSeedPassAndImageAlone(t *testing.T) {
 }
 
 func TestMirror(t *testing.T) {
-	for width := 1; width < 10; width++ {
+	for width := 1; width < 130; width++ {
 		var from, want []byte
 		for i := range 3 * width {
 			from = append(from, byte(i))
@@ -342,7 +370,12 @@ func TestMirror(t *testing.T) {
 		}
 		to := make([]byte, 3*width)
 		if mirror(to, from); !slices.Equal(to, want) {
-			t.Errorf("%v becomes %v", from, to)
+			t.Errorf("%v becomes %v, want %v", from, to, want)
+		}
+		clear(to)
+		n := mirrorFast(to, from)
+		if mirror(to[n:], from[:len(from)-n]); !slices.Equal(to, want) {
+			t.Errorf("with the processor's help %v becomes %v, want %v", from, to, want)
 		}
 	}
 }
@@ -482,6 +515,9 @@ func TestWrongOptions(t *testing.T) {
 		{true, Options{Rows: 1}, 0, `no split "test"; it has train`},
 		{true, Options{Split: "train", Rows: 1, Mirror: true}, 0, "for training"},
 		{true, Options{Split: "train", Rows: 1, Views: 5}, 0, "5 views"},
+		{false, Options{Rows: 1, Rank: 2, Ranks: 2}, 0, "rank 2 of 2"},
+		{false, Options{Rows: 1, Rank: -1}, 0, "rank -1"},
+		{true, Options{Split: "train", Rows: 1, Ranks: 6}, 0, "rank 0 of 6 for 5 images"},
 	} {
 		var b *Batches
 		var err error
@@ -496,6 +532,14 @@ func TestWrongOptions(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%+v: error %v, want one with %q", c.o, err, c.want)
 		}
+	}
+}
+
+// Batches that no memory holds are refused before any is taken.
+func TestHugeBatches(t *testing.T) {
+	s := open(t, testSet{height: 256, width: 256, chunk: 1, train: []int{1}, test: 1})
+	if _, err := s.Train(t.Context(), Options{Rows: 1 << 20}, 0); err == nil || !strings.Contains(err.Error(), "smaller batches") {
+		t.Errorf("error %v", err)
 	}
 }
 
@@ -531,7 +575,7 @@ func TestDamageInMidRun(t *testing.T) {
 			b.Release(batch)
 		}
 		var e *record.Error
-		if !errors.As(err, &e) || e.File != path || e.Part != "chunk 0" || !errors.Is(err, record.ErrDamaged) {
+		if !errors.As(err, &e) || e.File != path || e.Part != "chunk 0 (images 0 to 3)" || !errors.Is(err, record.ErrDamaged) {
 			t.Errorf("window %d: after %d batches: %v", window, batches, err)
 		}
 		if err := b.Close(); err != nil {
@@ -568,7 +612,7 @@ func TestGoroutinesEnd(t *testing.T) {
 				} else if err := b.Close(); err != nil {
 					t.Error(err)
 				}
-				for range ring + 1 { // what was ready may still come
+				for range 100 { // what was ready may still come
 					if _, err = b.Next(t.Context()); err != nil {
 						break
 					}
@@ -591,22 +635,24 @@ func TestNextEndsWithItsContext(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer b.Close()
-	for range ring { // all batches: none is left to wait for
-		if _, err := b.Next(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+	// None is given back, so that one day there is none to wait for.
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	for err == nil {
+		_, err = b.Next(ctx)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	go cancel()
-	if _, err := b.Next(ctx); !errors.Is(err, context.Canceled) {
+	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("error %v", err)
 	}
 }
 
 // After two passes nothing is allocated for a batch, decoding included. The
-// tolerance, half an allocation a batch, is for the tables that zstd keeps in a
-// sync.Pool, which may drop them, and with -race does so for one in four.
+// tolerance, a tenth of an allocation a batch, is for the tables that zstd keeps in a
+// sync.Pool, which may drop them.
 func TestBatchesDoNotAllocate(t *testing.T) {
+	if testenv.Race {
+		t.Skip("with the race detector sync.Pool drops one in four on purpose")
+	}
 	s := open(t, testSet{height: 32, width: 32, chunk: 16, train: []int{500}, test: 1})
 	b, err := s.Train(t.Context(), Options{Rows: 16, Height: 28, Width: 28, Mirror: true, Color: 0.1, Window: 200_000}, 0)
 	if err != nil {
@@ -627,7 +673,7 @@ func TestBatchesDoNotAllocate(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	run(1000)
 	runtime.ReadMemStats(&after)
-	if n := after.Mallocs - before.Mallocs; n > 500 {
+	if n := after.Mallocs - before.Mallocs; n > 100 {
 		t.Errorf("%d allocations for 1000 batches", n)
 	}
 }
@@ -636,14 +682,14 @@ func TestBatchesDoNotAllocate(t *testing.T) {
 // device lies there. What cannot be had is an error, before anything was started.
 func TestMemory(t *testing.T) {
 	s := open(t, usual)
-	var given [][]byte
-	limit, full := 3*ring, errors.New("no memory is left")
+	var given []byte
+	full := errors.New("no memory is left")
 	memory := func(bytes int64) ([]byte, error) {
-		if len(given) == limit {
+		if given != nil {
 			return nil, full
 		}
-		given = append(given, slices.Repeat([]byte{0xaa}, int(bytes)))
-		return given[len(given)-1], nil
+		given = slices.Repeat([]byte{0xaa}, int(bytes))
+		return given, nil
 	}
 	o := Options{Rows: 4, Height: 5, Width: 4}
 	b, err := s.Test(t.Context(), o)
@@ -653,22 +699,353 @@ func TestMemory(t *testing.T) {
 	if got := take(t, b, err, 12); !slices.Equal(got, want) { // with a filler
 		t.Errorf("batches are %v, want %v", got, want)
 	}
-	bytes := slices.Concat(given...)
-	if n := ring * 4 * (5*4*3 + 4*viewNumbers + 4); len(bytes) != n {
-		t.Errorf("%d bytes were taken for batches, want %d", len(bytes), n)
+	if n := cap(b.ready) * 4 * (5*4*3 + 4*viewNumbers + 4); len(given) != n {
+		t.Errorf("%d bytes were taken for batches, want %d", len(given), n)
 	}
-	for i, r := range want { // of three batches, as many as there are
-		if !strings.Contains(string(bytes), r.pixels) {
+	for i, r := range want { // of three batches; there are more
+		if !strings.Contains(string(given), r.pixels) {
 			t.Errorf("row %d is not in the memory that was given", i)
 		}
 	}
-	for limit = range 3 * ring {
-		given = nil
-		synctest.Test(t, func(t *testing.T) {
-			if _, err := s.Test(t.Context(), o); !errors.Is(err, full) || !strings.Contains(err.Error(), "batches of 4 images") {
-				t.Errorf("with %d pieces of memory: error %v", limit, err)
+	synctest.Test(t, func(t *testing.T) {
+		if _, err := s.Test(t.Context(), o); !errors.Is(err, full) || !strings.Contains(err.Error(), "batches of 4 images") {
+			t.Errorf("without memory: error %v", err)
+		}
+	})
+}
+
+// What a run holds is bounded by the window: batches for two windows and three
+// more, whatever the batch and the views.
+func TestMemoryIsBoundedByTheWindow(t *testing.T) {
+	s := open(t, testSet{height: 8, width: 8, chunk: 4, train: []int{400}, test: 400})
+	const image = 8 * 8 * 3
+	for _, rows := range []int{1, 7, 50, 1000} {
+		for _, views := range []int{1, 10} {
+			var taken int64
+			o := Options{Rows: rows, Window: 40 * image, Memory: func(bytes int64) ([]byte, error) {
+				taken = bytes
+				return make([]byte, bytes), nil
+			}}
+			var b *Batches
+			var err error
+			if views == 1 {
+				b, err = s.Train(t.Context(), o, 0)
+			} else {
+				o.Views = views
+				b, err = s.Test(t.Context(), o)
+			}
+			take(t, b, err, 600)
+			row := image + 4*viewNumbers + 4
+			if most := int64(row * (2*40*views + 4*rows)); taken > most {
+				t.Errorf("%d rows, %d views: %d bytes, want at most %d", rows, views, taken, most)
+			}
+		}
+	}
+}
+
+// The ranks' shares of each pass have nothing in common and miss nothing,
+// however many ranks there are, and a rank can resume anywhere.
+func TestRanksShareEachPass(t *testing.T) {
+	s := open(t, usual)
+	for _, window := range windows {
+		for ranks := 1; ranks <= 45; ranks++ {
+			for pass := range 2 {
+				seen := make(map[int64]int)
+				for rank := range ranks {
+					share := (rank+1)*45/ranks - rank*45/ranks
+					if share < 45/ranks || share > 45/ranks+1 {
+						t.Fatalf("rank %d of %d has %d images", rank, ranks, share)
+					}
+					o := Options{Rows: share, Rank: rank, Ranks: ranks, Height: 5, Width: 4, Seed: 4, Window: window}
+					rows := train(t, s, o, int64(pass*share), share)
+					for _, r := range rows {
+						seen[r.image]++
+						check(t, r, "train", 5, 4)
+					}
+					if pass == 1 && share > 3 && ranks%7 == 0 {
+						o.Rows = 1
+						if got := train(t, s, o, int64(share+3), share-3); !slices.Equal(got, rows[3:]) {
+							t.Errorf("rank %d of %d does not resume", rank, ranks)
+						}
+					}
+				}
+				for image := range int64(45) {
+					if seen[image] != 1 {
+						t.Fatalf("window %d, %d ranks, pass %d: image %d comes %d times", window, ranks, pass, image, seen[image])
+					}
+				}
+			}
+		}
+	}
+	for rank := range 3 {
+		b, err := s.Test(t.Context(), Options{Rows: 11, Rank: rank, Ranks: 3})
+		for i, r := range take(t, b, err, 11) {
+			want := int64(rank*11/3 + i)
+			if i >= (rank+1)*11/3-rank*11/3 {
+				want = -1
+			}
+			if r.image != want {
+				t.Errorf("rank %d tests image %d, want %d", rank, r.image, want)
+			}
+		}
+	}
+}
+
+// A window's worth of images is mixed well, and the whole set too: the place of
+// an image in a pass has no rank correlation with its place on the disk, nor with
+// its place in another pass. What a window costs against a full shuffle is that
+// images of one chunk stay within it.
+func TestRankCorrelation(t *testing.T) {
+	const n, chunk, window = 4000, 5, 200 // images
+	s := open(t, testSet{height: 1, width: 1, chunk: chunk, train: []int{1500, 1500, 1000}, test: 1})
+	rows := images(train(t, s, Options{Rows: n, Seed: 11, Window: window * 3}, 0, 2*n))
+	var places [2][n]float64
+	for i, image := range rows {
+		places[i/n][image] = float64(i % n)
+	}
+	var disk [n]float64
+	for i := range disk {
+		disk[i] = float64(i)
+	}
+	correlation := func(a, b []float64) float64 { // both are permutations of 0 to n-1: Spearman's
+		sum := 0.0
+		for i := range a {
+			sum += (a[i] - b[i]) * (a[i] - b[i])
+		}
+		return 1 - 6*sum/(n*(n*n-1.0))
+	}
+	// Chunks move as one, so that there are about n/chunk places: its deviation is
+	// 1/√(n/chunk), against 1/√n of a full shuffle. Four deviations.
+	most := 4 / math.Sqrt(n/chunk)
+	for name, r := range map[string]float64{
+		"first pass and disk": correlation(places[0][:], disk[:]), "second pass and disk": correlation(places[1][:], disk[:]),
+		"both passes": correlation(places[0][:], places[1][:]),
+	} {
+		if math.Abs(r) > most {
+			t.Errorf("%s: rank correlation %.4f, want at most %.4f", name, r, most)
+		}
+	}
+	apart := 0.0
+	for first := 0; first < n; first += chunk {
+		for k := 1; k < chunk; k++ {
+			apart += math.Abs(places[0][first]-places[0][first+k]) / (n - n/chunk)
+		}
+	}
+	if apart < window/3.5 || apart > window/2.5 { // a third of the window; of the whole set in a full shuffle
+		t.Errorf("images of a chunk are %.0f places apart on average, want about %d", apart, window/3)
+	}
+}
+
+// Places and mirrors of crops are uniform: chi-square of 4x5 places, mirrored or
+// not, below its 99.99% point.
+func TestCropsAreUniform(t *testing.T) {
+	s := open(t, testSet{height: 9, width: 8, chunk: 50, train: []int{1000}, test: 1})
+	const n = 20_000
+	count := make(map[[3]float32]float64)
+	for _, r := range train(t, s, Options{Rows: 1000, Height: 6, Width: 4, Mirror: true, Seed: 13}, 0, n) {
+		count[[3]float32(r.view[:3])]++
+	}
+	const cells = 4 * 5 * 2
+	chi := 0.0
+	for _, c := range count {
+		chi += (c - n/cells) * (c - n/cells) / (n / cells)
+	}
+	if len(count) != cells || chi > 80.1 { // 39 degrees of freedom
+		t.Errorf("%d of %d kinds of crop, chi-square %.1f", len(count), cells, chi)
+	}
+}
+
+// Colour noise has the covariance of the data set's colours, times the square of
+// its deviation, and no mean.
+func TestColorNoiseHasTheCovariance(t *testing.T) {
+	s := open(t, testSet{height: 2, width: 2, chunk: 50, train: []int{1000}, test: 1})
+	const n = 40_000
+	var mean [3]float64
+	var product [3][3]float64
+	for _, r := range train(t, s, Options{Rows: 1000, Color: 0.1, Seed: 17}, 0, n) {
+		for i, v := range r.view[3:] {
+			mean[i] += float64(v) / n
+			for j, w := range r.view[3:] {
+				product[i][j] += float64(v) * float64(w) / n
+			}
+		}
+	}
+	want := s.Covariance()
+	for i := range 3 {
+		// Five deviations of a mean, and of a variance, of n normal numbers.
+		if most := 5 * math.Sqrt(0.01*want[i][i]/n); math.Abs(mean[i]) > most {
+			t.Errorf("colour %d has mean %g, want at most %g", i, mean[i], most)
+		}
+		for j := range 3 {
+			if most := 5 * 0.01 * math.Sqrt(2*want[i][i]*want[j][j]/n); math.Abs(product[i][j]-0.01*want[i][j]) > most {
+				t.Errorf("colours %d and %d have covariance %g, want %g±%g", i, j, product[i][j], 0.01*want[i][j], most)
+			}
+		}
+	}
+}
+
+// Of whole images any part is trained on, and the middle is tested, as if it had
+// been cut out. The views say where a crop lies in the mean image, or nearest to it.
+func TestWholeImages(t *testing.T) {
+	set := testSet{height: 8, width: 8, longest: 15, chunk: 4, train: []int{60}, test: 30}
+	s := open(t, set)
+	tops, lefts := make(map[int]bool), make(map[int]bool)
+	for i, r := range train(t, s, Options{Rows: 60, Height: 5, Width: 6, Seed: 21}, 0, 600) {
+		height, width := set.size(int(r.image))
+		n := philox.NewStream(21, philox.Crop, uint32(i/60), uint32(r.image))
+		top, left := n.IntN(height-5+1), n.IntN(width-6+1)
+		tops[top], lefts[left] = true, true
+		want := [2]float32{float32(min(max(top-(height-8)/2, 0), 3)), float32(min(max(left-(width-8)/2, 0), 2))}
+		if [2]float32(r.view[:2]) != want {
+			t.Errorf("crop at %d %d of %dx%d: view %v, want %v", top, left, height, width, r.view, want)
+		}
+		r.view[0], r.view[1] = float32(top), float32(left)
+		check(t, r, "train", 5, 6)
+	}
+	if len(tops) != 15-5+1 || len(lefts) != 15-6+1 {
+		t.Errorf("%d tops and %d lefts", len(tops), len(lefts))
+	}
+	b, err := s.Test(t.Context(), Options{Rows: 300, Height: 5, Width: 6, Views: 10})
+	for i, r := range take(t, b, err, 300) {
+		height, width := set.size(int(r.image))
+		want := [10][3]float32{{0, 0}, {0, 2}, {3, 0}, {3, 2}, {1, 1}, {0, 0, 1}, {0, 2, 1}, {3, 0, 1}, {3, 2, 1}, {1, 1, 1}}[i%10]
+		if r.image != int64(i/10) || [3]float32(r.view[:3]) != want {
+			t.Errorf("row %d is image %d, view %v", i, r.image, r.view)
+		}
+		r.view[0] += float32((height - 8) / 2)
+		r.view[1] += float32((width - 8) / 2)
+		check(t, r, "test", 5, 6)
+	}
+}
+
+// Whatever is damaged, a chunk, a whole shard, or one that was cut off: the run goes
+// on, each lost row has the next one's image, all others are as they were, and
+// what is lost is counted. Without, the run ends.
+func TestSkippingDamage(t *testing.T) {
+	whole := train(t, open(t, usual), Options{Rows: 15, Height: 5, Width: 4, Mirror: true, Seed: 2}, 0, 90)
+	for name, c := range map[string]struct {
+		change func(b []byte) []byte
+		lost   func(image int64) bool
+		part   string
+	}{
+		"chunk":     {func(b []byte) []byte { b[50] ^= 1; return b }, func(i int64) bool { return i >= 23 && i < 27 }, "chunk 0 (images 0 to 3)"},
+		"index":     {func(b []byte) []byte { b[len(b)-50] ^= 1; return b }, func(i int64) bool { return i >= 23 && i < 41 }, "index"},
+		"magic":     {func(b []byte) []byte { b[0] ^= 1; return b }, func(i int64) bool { return i >= 23 && i < 41 }, "header"},
+		"truncated": {func(b []byte) []byte { return b[:100] }, func(i int64) bool { return i >= 23 && i < 41 }, "trailer"},
+	} {
+		dir := usual.write(t)
+		path := filepath.Join(dir, "train-00001.rec")
+		b, err := os.ReadFile(path)
+		if err == nil {
+			err = os.WriteFile(path, c.change(b), 0o666)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		lost := 0
+		o := Options{Rows: 15, Height: 5, Width: 4, Mirror: true, Seed: 2}
+		s.SkipDamage(func(err error, images int) {
+			lost += images
+			var e *record.Error
+			if !errors.As(err, &e) || e.File != path || e.Part != c.part {
+				t.Errorf("%s: %v, want it to be about %s", name, err, c.part)
 			}
 		})
+		gone := 0
+		for _, r := range whole {
+			if c.lost(r.image) {
+				gone++
+			}
+		}
+		got := train(t, s, o, 0, 90)
+		for i, r := range got {
+			expected := whole[i]
+			first := i / 15 * 15
+			for k := i; c.lost(expected.image); {
+				k = first + (k+1-first)%15
+				expected = whole[k]
+			}
+			if r != expected {
+				t.Errorf("%s: row %d is image %d, want %d", name, i, r.image, expected.image)
+			}
+		}
+		if lost < gone { // the run was perhaps ahead
+			t.Errorf("%s: %d images were counted, want %d", name, lost, gone)
+		}
+		strict, err := Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer strict.Close()
+		b2, err := strict.Train(t.Context(), o, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for err == nil {
+			_, err = b2.Next(t.Context())
+		}
+		if e := (*record.Error)(nil); !errors.As(err, &e) || e.Part != c.part {
+			t.Errorf("%s: without skipping: %v", name, err)
+		}
+		b2.Close()
+	}
+}
+
+// A test passes over what is damaged; training with nothing whole ends.
+func TestSkippingInTests(t *testing.T) {
+	dir := usual.write(t)
+	for _, name := range []string{"test-00000.rec", "train-00000.rec", "train-00001.rec", "train-00002.rec"} {
+		path := filepath.Join(dir, name)
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if name[1] == 'e' {
+			b[50] ^= 1 // chunk 0
+		} else {
+			b = b[:10]
+		}
+		if err := os.WriteFile(path, b, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	lost := 0
+	s.SkipDamage(func(_ error, images int) { lost += images })
+	b, err := s.Test(t.Context(), Options{Rows: 11, Height: 5, Width: 4})
+	for i, r := range take(t, b, err, 11) {
+		if i < 4 {
+			if r != (row{strings.Repeat("\x00", 60), [viewNumbers]float32{}, -1, -1}) {
+				t.Errorf("row %d, of a damaged chunk, is %+v", i, r)
+			}
+			continue
+		}
+		if r.image != int64(i) {
+			t.Errorf("row %d is image %d", i, r.image)
+		}
+		check(t, r, "test", 5, 4)
+	}
+	if lost != 4 {
+		t.Errorf("%d images were counted, want 4", lost)
+	}
+	b, err = s.Train(t.Context(), Options{Rows: 5}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Next(t.Context()); !errors.Is(err, errNoneWhole) {
+		t.Errorf("with nothing whole: %v", err)
+	}
+	if err := b.Close(); err != nil {
+		t.Error(err)
 	}
 }
 

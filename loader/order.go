@@ -9,18 +9,19 @@ import (
 )
 
 // order lists the images of a split, group after group, in the order in which
-// they are read. It is for one goroutine.
+// they are read; or a rank's share of them. It is for one goroutine.
 type order struct {
 	chunks     []chunkRef // of the split, in file order
 	images     int        // in the split
-	imageBytes int
-	window     int64
+	low, high  int        // which images of the shuffled chunks, laid end to end, are this rank's
+	groupLimit int        // images of a group, if it has more than one chunk
 	shuffle    bool
 	seed       uint64
 
 	pass   uint32
 	queue  []int32 // chunks of the pass, in order
 	at     int     // next in queue
+	start  int     // place of its first image, the chunks laid end to end
 	groups uint32  // of the pass so far
 }
 
@@ -32,15 +33,18 @@ type chunkRef struct {
 	images int
 }
 
-// place is an image in a group's memory.
-type place struct {
-	image  int32 // number in the split
-	offset int32 // in images, from the start of the memory
-	label  int32
+// piece is a chunk, or the part of one that is a rank's, in a group.
+type piece struct {
+	ref    *chunkRef
+	from   int // its first image in the chunk
+	images int
+	offset int // of its first image among the group's images
 }
 
-func newOrder(shards []*record.Reader, window int64, shuffle bool, seed uint64) (*order, error) {
-	o := &order{imageBytes: shards[0].Shape().ImageBytes(), window: window, shuffle: shuffle, seed: seed}
+// newOrder makes the order of a split, for rank of ranks, and stands at its
+// start.
+func newOrder(shards []*record.Reader, groupLimit int, shuffle bool, seed uint64, rank, ranks int) (*order, error) {
+	o := &order{groupLimit: groupLimit, shuffle: shuffle, seed: seed}
 	for _, s := range shards {
 		for c := range s.Chunks() {
 			_, n := s.Chunk(c)
@@ -51,20 +55,26 @@ func newOrder(shards []*record.Reader, window int64, shuffle bool, seed uint64) 
 	if o.images > math.MaxInt32 {
 		return nil, fmt.Errorf("a split of %d images; at most %d are allowed", o.images, math.MaxInt32)
 	}
+	if rank < 0 || rank >= ranks || ranks > o.images {
+		return nil, fmt.Errorf("rank %d of %d for %d images; ranks count from 0, and each must have an image", rank, ranks, o.images)
+	}
+	o.low, o.high = rank*o.images/ranks, (rank+1)*o.images/ranks
 	o.queue = make([]int32, len(o.chunks))
-	o.start(0)
+	o.begin(0)
 	return o, nil
 }
 
+// share returns how many images of a pass are this rank's.
+func (o *order) share() int { return o.high - o.low }
+
 // most returns how many images a group can have.
 func (o *order) most() int {
-	largest := o.chunks[0].shard.Shape().ChunkImages
-	return min(o.images, max(largest, int(o.window/int64(o.imageBytes))))
+	return min(o.share(), max(o.chunks[0].shard.Shape().ChunkImages, o.groupLimit))
 }
 
-// start goes to the first group of a pass.
-func (o *order) start(pass uint32) {
-	o.pass, o.at, o.groups = pass, 0, 0
+// begin goes to the first group of a pass.
+func (o *order) begin(pass uint32) {
+	o.pass, o.at, o.start, o.groups = pass, 0, 0, 0
 	for i := range o.queue {
 		o.queue[i] = int32(i)
 	}
@@ -72,66 +82,77 @@ func (o *order) start(pass uint32) {
 		numbers := philox.NewStream(o.seed, philox.Order, pass, 0)
 		philox.Shuffle(&numbers, o.queue)
 	}
+	for o.start+o.chunks[o.queue[o.at]].images <= o.low {
+		o.skip()
+	}
 }
 
-// group returns the chunks of the next group, at least one, and their images.
-func (o *order) group() (chunks []int32, images int) {
-	end := o.at
-	for end < len(o.queue) {
-		n := o.chunks[o.queue[end]].images
-		if end > o.at && int64(images+n)*int64(o.imageBytes) > o.window {
-			break
-		}
-		images += n
-		end++
-	}
-	return o.queue[o.at:end], images
+// skip goes past a chunk.
+func (o *order) skip() {
+	o.start += o.chunks[o.queue[o.at]].images
+	o.at++
 }
 
 // more says whether the pass has another group.
-func (o *order) more() bool { return o.at < len(o.queue) }
+func (o *order) more() bool { return o.start < o.high }
 
-// next puts the next group into g, without its pixels, and goes on to the
-// pass after the last group of one.
+// advance goes past the next group, at least one piece, appends its pieces to
+// list, and returns how many images they have.
+func (o *order) advance(list []piece) (_ []piece, images int) {
+	for o.more() {
+		ref := &o.chunks[o.queue[o.at]]
+		from, end := max(0, o.low-o.start), min(ref.images, o.high-o.start)
+		if images > 0 && images+end-from > o.groupLimit {
+			break
+		}
+		list = append(list, piece{ref, from, end - from, images})
+		images += end - from
+		o.skip()
+	}
+	o.groups++
+	return list, images
+}
+
+// next puts the next group into g, and goes on to the pass after the last group
+// of one.
 func (o *order) next(g *group) {
 	if !o.more() {
-		o.start(o.pass + 1)
+		o.begin(o.pass + 1)
 	}
-	chunks, _ := o.group()
-	o.at += len(chunks)
-	o.groups++
 	g.pass = o.pass
-	g.chunks = g.chunks[:0]
-	g.places = g.places[:0]
-	for _, c := range chunks {
-		ref := &o.chunks[c]
-		g.chunks = append(g.chunks, groupChunk{ref, len(g.places)})
-		inShard, _ := ref.shard.Chunk(ref.chunk)
-		for k := range ref.images {
-			g.places = append(g.places, place{int32(ref.first + k), int32(len(g.places)), ref.shard.Label(inShard + k)})
-		}
+	var n int
+	g.pieces, n = o.advance(g.pieces[:0])
+	g.images = g.images[:n]
+	for i := range g.images {
+		g.images[i] = int32(i)
 	}
 	if o.shuffle {
 		numbers := philox.NewStream(o.seed, philox.Order, o.pass, o.groups)
-		philox.Shuffle(&numbers, g.places)
+		philox.Shuffle(&numbers, g.images)
+	}
+	g.places = g.places[:n]
+	for place, image := range g.images {
+		g.places[image] = int32(place)
 	}
 }
 
-// seek goes to the group that holds image number first of the endless
-// sequence of passes, and returns how many of the group's images come before.
+// seek goes to the group that holds image number first of the endless sequence
+// of passes, and returns how many of the group's images come before.
 func (o *order) seek(first int64) (skip int, err error) {
-	if first < 0 || first/int64(o.images) >= math.MaxUint32 {
+	n := int64(o.share())
+	if first < 0 || first/n >= math.MaxUint32 {
 		return 0, fmt.Errorf("a run cannot start at image %d of the sequence; from 0 to %d passes are possible", first, uint32(math.MaxUint32))
 	}
-	o.start(uint32(first / int64(o.images)))
-	skip = int(first % int64(o.images))
+	o.begin(uint32(first / n))
+	skip = int(first % n)
+	var pieces []piece
 	for {
-		chunks, n := o.group()
-		if skip < n {
+		before := *o
+		var images int
+		if pieces, images = o.advance(pieces[:0]); skip < images {
+			*o = before
 			return skip, nil
 		}
-		skip -= n
-		o.at += len(chunks)
-		o.groups++
+		skip -= images
 	}
 }

@@ -1,21 +1,25 @@
 package loader
 
 import (
-	"encoding/binary"
-
 	"alexnet/internal/philox"
+	"alexnet/loader/record"
 )
 
 // view is how an image is seen: a crop of it, perhaps mirrored, in a light.
 type view struct {
-	top, left int
+	top, left int // in the image
 	mirror    bool
 	color     [3]float32 // added to R, G and B
 }
 
-// put writes v as a row of Batch.Views.
-func (v view) put(to []float32) {
-	to[0], to[1], to[2] = float32(v.top), float32(v.left), 0
+// put writes v, of an image of a given size, as a row of Batch.Views.
+func (b *Batches) put(v view, im record.Image, to []float32) {
+	// The mean is that of the middle of an image. What is cut beside it gets what
+	// is nearest.
+	top, left := b.shape.Middle(im.Height, im.Width)
+	to[0] = float32(min(max(v.top-top, 0), b.shape.Height-b.options.Height))
+	to[1] = float32(min(max(v.left-left, 0), b.shape.Width-b.options.Width))
+	to[2] = 0
 	if v.mirror {
 		to[2] = 1
 	}
@@ -23,11 +27,11 @@ func (v view) put(to []float32) {
 }
 
 // random returns the view of an image in a pass of training.
-func (b *Batches) random(pass, image uint32) view {
+func (b *Batches) random(pass, image uint32, im record.Image) view {
 	numbers := philox.NewStream(b.options.Seed, philox.Crop, pass, image)
 	v := view{
-		top:  numbers.IntN(b.shape.Height - b.options.Height + 1),
-		left: numbers.IntN(b.shape.Width - b.options.Width + 1),
+		top:  numbers.IntN(im.Height - b.options.Height + 1),
+		left: numbers.IntN(im.Width - b.options.Width + 1),
 	}
 	v.mirror = numbers.Uint32()&1 == 1 && b.options.Mirror
 	if b.options.Color > 0 {
@@ -46,14 +50,18 @@ func (b *Batches) random(pass, image uint32) view {
 	return v
 }
 
-// fixed returns view n of a test, as Test documents them.
-func (b *Batches) fixed(n int) view {
+// fixed returns view n of a test, as Test documents them. Of whole images the
+// middle is seen, as it would be if that had been cut out when they were packed.
+func (b *Batches) fixed(n int, im record.Image) view {
 	bottom, right := b.shape.Height-b.options.Height, b.shape.Width-b.options.Width
-	if b.views == 1 {
-		return view{top: bottom / 2, left: right / 2}
+	v := view{top: bottom / 2, left: right / 2}
+	if b.views > 1 {
+		v = [5]view{{}, {left: right}, {top: bottom}, {top: bottom, left: right}, v}[n%5]
+		v.mirror = n >= 5
 	}
-	v := [5]view{{}, {left: right}, {top: bottom}, {top: bottom, left: right}, {top: bottom / 2, left: right / 2}}[n%5]
-	v.mirror = n >= 5
+	top, left := b.shape.Middle(im.Height, im.Width)
+	v.top += top
+	v.left += left
 	return v
 }
 
@@ -64,21 +72,10 @@ func crop(dst, image []byte, stored, height, width int, v view) {
 		from := image[((v.top+y)*stored+v.left)*3:][:width*3]
 		to := dst[y*width*3:][:width*3]
 		if v.mirror {
-			mirror(to, from)
+			n := mirrorFast(to, from)
+			mirror(to[n:], from[:len(from)-n])
 		} else {
 			copy(to, from)
 		}
 	}
-}
-
-// mirror copies the pixels of a row in reverse, four bytes at once: the fourth
-// is put right by the next pixel. The ends, where there is no fourth, are
-// copied by themselves.
-func mirror(to, from []byte) {
-	n := len(from)
-	copy(to[:3], from[n-3:])
-	for i, j := 3, n-6; j > 0; i, j = i+3, j-3 {
-		binary.LittleEndian.PutUint32(to[i:], binary.LittleEndian.Uint32(from[j:]))
-	}
-	copy(to[n-3:], from[:3])
 }

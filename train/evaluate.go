@@ -80,10 +80,13 @@ func predict(ctx context.Context, device dnn.Device, r *plan.Runner, p *plan.Pro
 	defer func() { err = errors.Join(err, batches.Close()) }()
 	begun := context.WithoutCancel(ctx) // nothing may be under way when memory is given back
 	classes := p.Net.Classes()
-	sum, seen := make([]float64, classes), 0
+	sum, seen, images := make([]float64, classes), 0, 0
 	for {
 		b, err := batches.Next(ctx)
 		if errors.Is(err, io.EOF) {
+			if images == 0 {
+				return errors.New("every test image is damaged; pack the data set again")
+			}
 			return nil
 		}
 		if err != nil {
@@ -105,6 +108,7 @@ func predict(ctx context.Context, device dnn.Device, r *plan.Runner, p *plan.Pro
 				sum[c] += float64(h.probs[row*classes+c]) / float64(views)
 			}
 			if seen++; seen == views {
+				images++
 				each(b.Images[row], label, sum)
 				clear(sum)
 				seen = 0

@@ -12,6 +12,7 @@ import (
 	"alexnet/dnn/cuda/cublaslt"
 	"alexnet/dnn/cuda/cudnn"
 	"alexnet/dnn/cuda/nvrtc"
+	"alexnet/loader/picture"
 	"alexnet/plan"
 
 	"github.com/urfave/cli/v2"
@@ -43,6 +44,7 @@ type machine struct {
 		Arch           string `json:"arch"`
 		Cores          int    `json:"cores"`
 		MatrixProducts string `json:"matrix_products"`
+		JPEG           string `json:"jpeg"` // what decodes it
 	} `json:"cpu"`
 	Libraries []library `json:"libraries"`
 	GPUs      []gpu     `json:"gpus"`
@@ -73,6 +75,9 @@ func look() (*machine, error) {
 	m.CPU.OS, m.CPU.Arch, m.CPU.Cores, m.CPU.MatrixProducts = runtime.GOOS, runtime.GOARCH, runtime.GOMAXPROCS(0), cpu.BLAS()
 	if err := d.Close(); err != nil {
 		return nil, err
+	}
+	if m.CPU.JPEG, err = picture.JPEG(); err != nil {
+		m.CPU.JPEG = err.Error()
 	}
 	driver, err := cu.Open()
 	if m.add("libcuda", err) {
@@ -164,6 +169,7 @@ func gpus(driver *cu.Driver) ([]gpu, error) {
 func (m *machine) write(w io.Writer) {
 	fmt.Fprintf(w, "cpu      %s/%s, %d cores in use\n", m.CPU.OS, m.CPU.Arch, m.CPU.Cores)
 	fmt.Fprintf(w, "         matrix products: %s\n", m.CPU.MatrixProducts)
+	fmt.Fprintf(w, "         JPEG: %s\n", m.CPU.JPEG)
 	for _, g := range m.GPUs {
 		fmt.Fprintf(w, "%-8s %s, %s, compute capability %s, at %s\n", g.Name, g.Model, plan.Bytes(g.Memory), g.ComputeCapability, g.PCI)
 		if len(g.Peers) > 0 {

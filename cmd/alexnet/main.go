@@ -64,7 +64,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		ErrWriter: stderr,
 		Commands: []*cli.Command{
 			trainCommand, testCommand, filtersCommand, plotCommand, packCommand,
-			planCommand, checkCommand, fmtCommand, devicesCommand,
+			planCommand, checkCommand, fmtCommand, benchCommand, devicesCommand,
 		},
 		HideVersion: true,
 		// A comma belongs to the value, as in fc8.from=a, b.

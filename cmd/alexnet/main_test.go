@@ -391,7 +391,7 @@ func TestBadInput(t *testing.T) {
 		{2, []string{"test", "-model", newest, "-views", "3"}, []string{"-views 3"}},
 		{2, []string{"pack", "folder", "-out", "x"}, []string{"DIR|TAR|TAR.GZ"}},
 		{2, []string{"pack", "folder", onlyOne}, []string{"-out"}},
-		{2, []string{"pack", "postcards"}, []string{"folder, cifar10 or shapes"}},
+		{2, []string{"pack", "postcards"}, []string{"folder, cifar10"}},
 		{2, []string{"frobnicate"}, []string{`no command "frobnicate"`}},
 		{2, []string{"plan", "-config", config, "-frob"}, []string{"frob"}},
 		{2, []string{"dump-filters"}, []string{"-model"}},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
@@ -11,8 +12,9 @@ import (
 )
 
 // progress shows how far long work has come: a bar with rate and time left on a
-// terminal, a plain line now and then elsewhere.
+// terminal, a plain line now and then elsewhere. Several goroutines may use it.
 type progress struct {
+	mu       sync.Mutex
 	w        io.Writer
 	what     string // "training"
 	unit     string // "steps"
@@ -34,6 +36,8 @@ func newProgress(w io.Writer, what, unit string) *progress {
 
 // update takes the count of what is done and of all there is.
 func (p *progress) update(done, total int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	now := time.Now()
 	if p.started.IsZero() {
 		p.started, p.told, p.first = now, now, done
@@ -66,6 +70,8 @@ func (p *progress) updateInt(done, total int) { p.update(int64(done), int64(tota
 
 // describe says how the work goes, beside how far it is.
 func (p *progress) describe(format string, args ...any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.state = ", " + fmt.Sprintf(format, args...)
 	if p.bar != nil {
 		p.bar.Describe(p.what + p.state)
@@ -74,6 +80,8 @@ func (p *progress) describe(format string, args ...any) {
 
 // printf prints a line above the bar.
 func (p *progress) printf(format string, args ...any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.bar != nil {
 		p.bar.Clear() // as above
 	}
@@ -82,6 +90,8 @@ func (p *progress) printf(format string, args ...any) {
 
 // end takes the bar away.
 func (p *progress) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.bar != nil {
 		p.bar.Clear() // as above
 		p.bar = nil

@@ -16,7 +16,7 @@ var testCommand = &cli.Command{
 	Usage: "test a checkpoint, or the mean of several, on a data set's test images",
 	Flags: append(runFlags(),
 		&cli.StringFlag{Name: "model", Usage: "the `CHECKPOINT`, or several with commas, whose outputs are averaged"},
-		dataFlag(),
+		dataFlag(), skipFlag(),
 		&cli.IntFlag{Name: "views", Usage: "`PATCHES` of each image: 1 (centre) or 10 (default: what the network's file says)"},
 		&cli.IntFlag{Name: "batch", Usage: "patches worked on at once, instead of the network's `N`"},
 		&cli.BoolFlag{Name: "json", Usage: "as JSON"}),
@@ -42,8 +42,10 @@ var testCommand = &cli.Command{
 		}
 		defer func() { err = errors.Join(err, set.Close()) }()
 		testing := newProgress(c.App.ErrWriter, "testing", "images")
+		damage := skipDamage(c, set, testing)
 		result, err := train.Test(c.Context, strings.Split(c.String("model"), ","), on.Devices, set, c.Int("batch"), views, testing.update)
 		testing.end()
+		damage.report()
 		if err != nil {
 			return err
 		}

@@ -15,6 +15,7 @@ import (
 	"alexnet/internal/metrics"
 	"alexnet/loader"
 	"alexnet/loader/pack"
+	"alexnet/loader/record"
 	"alexnet/model"
 	"alexnet/report"
 	"alexnet/train"
@@ -30,7 +31,7 @@ var trainCommand = &cli.Command{
 		"Without -data the program's own pictures are used: coloured textures of 10 classes, 32x32.\n" +
 		"Ctrl-C saves a checkpoint and leaves; -resume goes on from the newest one.",
 	Flags: append(runFlags(),
-		configFlag(), setFlag(), dataFlag(),
+		configFlag(), setFlag(), dataFlag(), skipFlag(),
 		&cli.StringFlag{Name: "run", Usage: "the run's `FOLDER` (default: runs/NAME of the network)"},
 		&cli.BoolFlag{Name: "resume", Usage: "go on with the run of -run from its newest checkpoint"},
 		&cli.Uint64Flag{Name: "seed", Usage: "of all random numbers, instead of the network's `N`"},
@@ -68,6 +69,7 @@ func trainAction(c *cli.Context) (err error) {
 	defer func() { err = errors.Join(err, set.Close()) }()
 
 	training, testing := newProgress(w, "training", "steps"), newProgress(w, "testing", "images")
+	damage := skipDamage(c, set, training)
 	config := train.Config{
 		Net: net, Text: string(text), Set: set, Devices: on.Devices, Dir: dir,
 		Resume: c.Bool("resume"), Steps: c.Int64("steps"), SaveEvery: c.Int64("save"), KeepEvery: c.Int("keep"),
@@ -88,6 +90,7 @@ func trainAction(c *cli.Context) (err error) {
 	err = train.Run(ctx, config)
 	training.end()
 	testing.end()
+	damage.report()
 	if errors.Is(err, context.Canceled) {
 		return fmt.Errorf("stopped; the run is saved. Go on with: alexnet train -resume -run %s%s", quoted(dir), again(c))
 	}
@@ -100,8 +103,10 @@ func trainAction(c *cli.Context) (err error) {
 // again returns what else a resumed run must be told.
 func again(c *cli.Context) string {
 	var s string
-	if c.Bool("autotune") {
-		s = " -autotune"
+	for _, name := range []string{"autotune", "skip-corrupt"} {
+		if c.Bool(name) {
+			s += " -" + name
+		}
 	}
 	for _, name := range []string{"data", "devices", "precision", "workspace", "steps", "save", "keep"} {
 		if c.IsSet(name) {
@@ -191,7 +196,7 @@ func drawnData(ctx context.Context, c *cli.Context) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("a place for the data set that the program draws: %w; give a data set with -data", err)
 	}
-	dir := filepath.Join(cache, "alexnet", fmt.Sprintf("shapes-%d-%d", drawnTrain, drawnTest))
+	dir := filepath.Join(cache, "alexnet", fmt.Sprintf("shapes-%d-%d-v%d", drawnTrain, drawnTest, record.Version))
 	if _, err := os.Stat(dir); err == nil {
 		return dir, nil
 	}

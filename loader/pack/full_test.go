@@ -2,6 +2,7 @@ package pack
 
 import (
 	"errors"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,7 +14,7 @@ import (
 
 // The full disk is met by the unpacked tar, by a shard, by the statistics or by
 // dataset.json.
-func TestFullDiskLeavesNothing(t *testing.T) {
+func TestFullDiskLeavesNothingHalf(t *testing.T) {
 	if !testenv.InOwnProcess(t) {
 		return
 	}
@@ -45,8 +46,18 @@ func TestFullDiskLeavesNothing(t *testing.T) {
 		if !errors.Is(err, syscall.EFBIG) || !strings.Contains(err.Error(), c.part) {
 			t.Errorf("room for %d bytes: %v, want an error with %q", c.room, err, c.part)
 		}
-		if got := names(t, dir); !slices.Equal(got, []string{"plain", "s", "s.tgz"}) {
-			t.Errorf("left behind: %q", got)
+		want := []string{"plain", "s", "s.tgz"}
+		if c.source == "plain" { // its shard is whole
+			want = append([]string{"out.partial"}, want...)
+			if u := (*Unfinished)(nil); !errors.As(err, &u) {
+				t.Errorf("room for %d bytes: %v, want it to say that the shard is kept", c.room, err)
+			}
+		}
+		if got := names(t, dir); !slices.Equal(got, want) {
+			t.Errorf("left behind: %q, want %q", got, want)
+		}
+		if err := os.RemoveAll(filepath.Join(dir, "out.partial")); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

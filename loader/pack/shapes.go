@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
+	"alexnet/loader/picture"
 	"alexnet/loader/record"
 	"alexnet/loader/shapes"
 )
@@ -13,16 +15,16 @@ import (
 // Shapes packs train and test images drawn by package shapes from seed.
 func Shapes(ctx context.Context, o Options, seed uint64, train, test int) (d *record.Dataset, err error) {
 	switch {
-	case o.Source != "" || o.Size != 0 || o.TestFraction != 0:
-		return nil, errors.New("shapes are drawn, at a size and with a test split of their own; give no source, size or test fraction")
+	case o.Source != "" || o.Size != 0 || o.Full || o.Orient || o.TestFraction != 0 || o.Names != "":
+		return nil, errors.New("shapes are drawn, at a size and with a test split of their own; give no source, size, test fraction or names")
 	case train < 1 || test < 1 || train > math.MaxInt32 || test > math.MaxInt32:
 		return nil, fmt.Errorf("%d training and %d test images: there must be from 1 to %d of each", train, test, math.MaxInt32)
 	}
-	out, err := begin(o.Out)
+	out, err := begin(&o)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, out.discard()) }()
+	defer func() { err = out.end(err) }()
 	c := content{
 		source: fmt.Sprintf("drawn from seed %d", seed),
 		height: shapes.Size, width: shapes.Size,
@@ -34,10 +36,13 @@ func Shapes(ctx context.Context, o Options, seed uint64, train, test int) (d *re
 		c.splits = append(c.splits, split{
 			name:   [...]string{"train", "test"}[i],
 			images: n,
-			decode: func(k int, dst []byte, _ *scratch) (int, error) {
-				return shapes.Draw(dst, seed, uint32(i), uint32(k)), nil
+			decode: func(k int, _ *worker, dst []byte) (picture.Image, int, error) {
+				const size = shapes.Size * shapes.Size * 3
+				im := picture.Image{Pixels: slices.Grow(dst[:0], size)[:size], Height: shapes.Size, Width: shapes.Size}
+				return im, shapes.Draw(im.Pixels, seed, uint32(i), uint32(k)), nil
 			},
 		})
 	}
+	c.identity = fmt.Sprintf("%q %d %d", c.source, train, test)
 	return write(ctx, o, out, c)
 }

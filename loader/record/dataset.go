@@ -22,15 +22,19 @@ const (
 // Dataset is the content of dataset.json.
 type Dataset struct {
 	Format      string           `json:"format"`  // "alexnet records"
-	Version     int              `json:"version"` // of the format, 1
+	Version     int              `json:"version"` // of the format
 	Name        string           `json:"name"`
 	Source      string           `json:"source"` // what it was packed from, for people
 	Height      int              `json:"height"`
 	Width       int              `json:"width"`
-	ChunkImages int              `json:"chunk_images"` // images a chunk
-	Classes     []Class          `json:"classes"`      // in the order of labels
-	Splits      map[string]Split `json:"splits"`       // "train", "test"
-	Statistics  string           `json:"statistics"`   // checksum of statistics.bin
+	Longest     int              `json:"longest,omitempty"` // longest side of whole images; Height is then the shorter side of each
+	ChunkImages int              `json:"chunk_images"`      // images a chunk
+	Codec       Codec            `json:"codec"`
+	Prepared    string           `json:"prepared,omitempty"` // how files became pixels, for people
+	Rejected    int              `json:"rejected,omitempty"` // files that are no images, listed in rejected.tsv
+	Classes     []Class          `json:"classes"`            // in the order of labels
+	Splits      map[string]Split `json:"splits"`             // "train", "test"
+	Statistics  string           `json:"statistics"`         // checksum of statistics.bin
 	Fingerprint string           `json:"fingerprint"`
 }
 
@@ -52,7 +56,7 @@ type Shard struct {
 	Images   int    `json:"images"`
 	Bytes    int64  `json:"bytes"`
 	Checksum string `json:"checksum"` // of the index, which has those of the chunks: 8 hex digits
-	Content  string `json:"content"`  // SHA-256 over each image's label (4 bytes) and pixels
+	Content  string `json:"content"`  // SHA-256 over the digests of the chunks: of pixels, labels and sizes, not of what they are compressed to
 }
 
 // fingerprint returns a SHA-256 over all that decides which batches a run
@@ -60,7 +64,7 @@ type Shard struct {
 // shards; not the name, nor how the pixels are compressed.
 func (d *Dataset) fingerprint() string {
 	h := sha256.New()
-	fmt.Fprintf(h, "%s %d\n%d %d %d\n", datasetFormat, Version, d.Height, d.Width, d.ChunkImages)
+	fmt.Fprintf(h, "%s %d\n%d %d %d %d\n", datasetFormat, Version, d.Height, d.Width, d.Longest, d.ChunkImages)
 	for _, c := range d.Classes {
 		fmt.Fprintf(h, "class %q %q\n", c.Name, c.Synset)
 	}
@@ -186,5 +190,5 @@ func (d *Dataset) check() error {
 }
 
 func (d *Dataset) shape() Shape {
-	return Shape{Height: d.Height, Width: d.Width, ChunkImages: d.ChunkImages}
+	return Shape{Height: d.Height, Width: d.Width, Longest: d.Longest, ChunkImages: d.ChunkImages}
 }

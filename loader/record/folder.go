@@ -1,11 +1,11 @@
 package record
 
 import (
-	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 )
@@ -17,9 +17,9 @@ type Folder struct {
 	Shards     map[string][]*Reader // of each split, in order
 }
 
-// OpenFolder opens the data set in dir. It reads and checks everything but the
-// chunks: description, statistics, and each shard's size, header, index and
-// labels. What a chunk holds is checked when it is read.
+// OpenFolder opens the data set in dir. It reads and checks description and
+// statistics, and looks whether every shard is there. A shard is opened, and
+// held against the description, by Load or when it is first read.
 func OpenFolder(dir string) (*Folder, error) {
 	d, err := readDataset(dir)
 	if err != nil {
@@ -31,9 +31,10 @@ func OpenFolder(dir string) (*Folder, error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.Splits)) {
 		for _, s := range d.Splits[name].Shards {
-			r, err := openShard(dir, d, s)
-			if err != nil {
-				return nil, errors.Join(err, f.Close())
+			r := &Reader{path: filepath.Join(dir, s.File), shape: d.shape(), count: s.Images}
+			r.load = func() error { return r.openIn(d, s) }
+			if _, err := os.Stat(r.path); errors.Is(err, fs.ErrNotExist) {
+				return nil, fmt.Errorf("%w; copy it from where it is, or pack the data set again", err)
 			}
 			f.Shards[name] = append(f.Shards[name], r)
 		}
@@ -41,69 +42,28 @@ func OpenFolder(dir string) (*Folder, error) {
 	return f, nil
 }
 
-// openShard opens shard s of d and holds it against what d says of it.
-func openShard(dir string, d *Dataset, s Shard) (*Reader, error) {
-	r, err := Open(filepath.Join(dir, s.File))
+// openIn opens shard s of d and holds it against what d says of it.
+func (r *Reader) openIn(d *Dataset, s Shard) error {
+	opened, err := Open(r.path)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	switch {
-	case r.shape != d.shape():
-		err = damaged("its images are %dx%d, %d a chunk, and dataset.json says %dx%d, %d a chunk",
-			r.shape.Height, r.shape.Width, r.shape.ChunkImages, d.Height, d.Width, d.ChunkImages)
-	case r.Images() != s.Images || r.size() != s.Bytes || hex32(r.crc) != s.Checksum:
+	case opened.shape != d.shape() || opened.codec != d.Codec:
+		err = damaged("its images are %v, %v, and dataset.json says %v, %v", opened.shape, opened.codec, d.shape(), d.Codec)
+	case opened.count != s.Images || opened.size() != s.Bytes || hex32(opened.crc) != s.Checksum:
 		err = damaged("it has %d images, %d bytes, checksum %08x, and dataset.json says %d images, %d bytes, checksum %s",
-			r.Images(), r.size(), r.crc, s.Images, s.Bytes, s.Checksum)
+			opened.count, opened.size(), opened.crc, s.Images, s.Bytes, s.Checksum)
 	}
-	for i, l := range r.labels {
-		if err == nil && int(l) >= len(d.Classes) {
+	for i := range opened.count {
+		if l := opened.Image(i).Label; err == nil && int(l) >= len(d.Classes) {
 			err = damaged("image %d has label %d, and dataset.json %d classes", i, l, len(d.Classes))
 		}
 	}
 	if err != nil {
-		return nil, errors.Join(&Error{r.path, "shard", 0, err}, r.Close())
+		return errors.Join(&Error{r.path, "shard", 0, err}, opened.Close())
 	}
-	return r, nil
-}
-
-// Verify reads every chunk and holds all pixels and labels against the
-// checksums in dataset.json. progress, if not nil, is told images done and
-// images in all after each chunk.
-func (f *Folder) Verify(ctx context.Context, progress func(done, total int)) error {
-	total, done := 0, 0
-	for _, s := range f.Dataset.Splits {
-		total += s.Images
-	}
-	var pixels []byte
-	var scratch Scratch
-	for _, name := range slices.Sorted(maps.Keys(f.Shards)) {
-		for i, r := range f.Shards[name] {
-			content := sha256.New()
-			for c := range r.Chunks() {
-				if err := ctx.Err(); err != nil {
-					return err
-				}
-				var err error
-				if pixels, err = r.ReadChunk(c, pixels, &scratch); err != nil {
-					return err
-				}
-				first, n := r.Chunk(c)
-				for k := range n {
-					var l [4]byte
-					le.PutUint32(l[:], uint32(r.Label(first+k)))
-					content.Write(l[:])
-					content.Write(pixels[k*r.shape.ImageBytes():][:r.shape.ImageBytes()])
-				}
-				done += n
-				if progress != nil {
-					progress(done, total)
-				}
-			}
-			if got, want := fmt.Sprintf("%x", content.Sum(nil)), f.Dataset.Splits[name].Shards[i].Content; got != want {
-				return &Error{r.path, "shard", 0, damaged("the SHA-256 of its images is %s, and dataset.json says %s", got, want)}
-			}
-		}
-	}
+	r.r, r.closer, r.codec, r.chunks, r.entries, r.crc = opened.r, opened.closer, opened.codec, opened.chunks, opened.entries, opened.crc
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -16,14 +17,14 @@ func folder(t *testing.T) (string, *Dataset, *Statistics) {
 	t.Helper()
 	dir := t.TempDir()
 	d := &Dataset{
-		Name: "small", Source: "a test", Height: small.Height, Width: small.Width, ChunkImages: small.ChunkImages,
+		Name: "small", Source: "a test", Height: small.Height, Width: small.Width, ChunkImages: small.ChunkImages, Codec: Delta, Prepared: "drawn", Rejected: 1,
 		Classes: []Class{{Name: "a"}, {Name: "b", Synset: "n00000001"}, {Name: "c"}, {Name: "d"}},
 		Splits: map[string]Split{
 			"train": {Images: 14, Shards: []Shard{
-				writeShard(t, filepath.Join(dir, "train-00000.rec"), small, 10),
-				writeShard(t, filepath.Join(dir, "train-00001.rec"), small, 4),
+				writeShard(t, filepath.Join(dir, "train-00000.rec"), small, Delta, 10),
+				writeShard(t, filepath.Join(dir, "train-00001.rec"), small, Delta, 4),
 			}},
-			"test": {Images: 2, Shards: []Shard{writeShard(t, filepath.Join(dir, "test-00000.rec"), small, 2)}},
+			"test": {Images: 2, Shards: []Shard{writeShard(t, filepath.Join(dir, "test-00000.rec"), small, Delta, 2)}},
 		},
 	}
 	s := &Statistics{Height: small.Height, Width: small.Width, Images: 14, RGB: [3]float64{1, 2.5, -3},
@@ -73,6 +74,7 @@ func TestFolderKeepsEverything(t *testing.T) {
 // Every flipped bit in any file of the folder is found, at the latest by Verify.
 func TestFolderFindsEveryDamage(t *testing.T) {
 	dir, _, _ := folder(t)
+	ofImage := regexp.MustCompile(`chunk \d+ \(images \d+ to \d+\) at byte \d+`)
 	for _, name := range []string{"statistics.bin", "train-00001.rec", "test-00000.rec"} {
 		path := filepath.Join(dir, name)
 		whole, err := os.ReadFile(path)
@@ -91,6 +93,9 @@ func TestFolderFindsEveryDamage(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), name) {
 				t.Fatalf("%s %s at %d: %v", name, what, at, err)
 			}
+			if strings.Contains(err.Error(), "chunk") && !ofImage.MatchString(err.Error()) {
+				t.Fatalf("%s %s at %d: the images are not named: %v", name, what, at, err)
+			}
 		}
 		for i := range whole {
 			b := bytes.Clone(whole)
@@ -106,6 +111,66 @@ func TestFolderFindsEveryDamage(t *testing.T) {
 	}
 }
 
+// Verify lists all that is damaged, and no more of it than can be read.
+func TestVerifyListsDamage(t *testing.T) {
+	dir, _, _ := folder(t)
+	path := filepath.Join(dir, "train-00000.rec")
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := NewReader(bytes.NewReader(b), int64(len(b)), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[r.chunks[1].offset+3] ^= 1
+	b[r.chunks[3].offset+3] ^= 1
+	if err := os.WriteFile(path, b, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	f, err := OpenFolder(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	err = f.Verify(t.Context(), nil)
+	for _, want := range []string{"chunk 1 (images 3 to 5)", "chunk 3 (images 9 to 9)"} {
+		if err == nil || !strings.Contains(err.Error(), want) || !errors.Is(err, ErrDamaged) {
+			t.Errorf("error %v, want one with %q", err, want)
+		}
+	}
+}
+
+// Shards are opened when they are needed.
+func TestShardsAreOpenedLazily(t *testing.T) {
+	dir, _, _ := folder(t)
+	if err := os.WriteFile(filepath.Join(dir, "train-00001.rec"), []byte("x"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	f, err := OpenFolder(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, second := f.Shards["train"][0], f.Shards["train"][1]
+	if first.closer != nil || first.Images() != 10 || first.Chunks() != 4 || second.Images() != 4 {
+		t.Errorf("before loading: %+v, %+v", first, second)
+	}
+	if err := first.Load(); err != nil || first.Image(9).Source != 91 {
+		t.Errorf("error %v, image %+v", err, first.Image(9))
+	}
+	for range 2 {
+		if err := second.Load(); err == nil || !strings.Contains(err.Error(), "train-00001.rec") {
+			t.Errorf("error %v", err)
+		}
+	}
+	if err := f.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := f.Shards["test"][0].Load(); err == nil {
+		t.Error("a shard was opened after Close")
+	}
+}
+
 func TestDatasetErrors(t *testing.T) {
 	dir, d, _ := folder(t)
 	path := filepath.Join(dir, "dataset.json")
@@ -114,7 +179,7 @@ func TestDatasetErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct{ old, new, want string }{
-		"version":     {`"version": 1`, `"version": 2`, "version 2 of the format"},
+		"version":     {`"version": 2`, `"version": 1`, "version 1 of the format"},
 		"format":      {`"alexnet records"`, `"other"`, "its format is"},
 		"syntax":      {`"height": 4,`, "\"height\": 4;", "6:14: invalid character"},
 		"type":        {`"height": 4`, `"height": "4"`, "6:15: json: cannot unmarshal string"},
@@ -131,6 +196,8 @@ func TestDatasetErrors(t *testing.T) {
 		"two values":  {"{\n", "{}{\n", "after top-level value"},
 		"cut":         {string(text[len(text)/2:]), "", "damaged"},
 		"empty":       {string(text), "", "damaged"},
+		"codec":       {`"codec": "delta"`, `"codec": "raw"`, "dataset.json says"},
+		"no codec":    {`"codec": "delta"`, `"codec": "zip"`, "want raw (fast) or delta (small)"},
 		"few classes": {`"classes": [`, `"classes": [], "x": [`, "unknown field"},
 	} {
 		changed := strings.Replace(string(text), c.old, c.new, 1)
@@ -142,7 +209,7 @@ func TestDatasetErrors(t *testing.T) {
 		}
 		f, err := OpenFolder(dir)
 		if err == nil {
-			f.Close()
+			err = errors.Join(f.Verify(t.Context(), nil), f.Close())
 		}
 		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), dir) {
 			t.Errorf("%s: error %v, want one with %q", name, err, c.want)
@@ -162,8 +229,13 @@ func TestLabelWithoutClass(t *testing.T) {
 	if err := WriteDataset(dir, d); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := OpenFolder(dir); err == nil || !strings.Contains(err.Error(), "image 3 has label 3") {
-		t.Errorf("error %v", err)
+	f, err := OpenFolder(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := f.Verify(t.Context(), nil); err == nil || strings.Count(err.Error(), "image 3 has label 3") != 2 || strings.Count(err.Error(), "\n") != 1 {
+		t.Errorf("error %v, want one for each shard that has the label", err)
 	}
 }
 

@@ -15,25 +15,12 @@ func TestFullDiskLeavesNothing(t *testing.T) {
 	if !testenv.InOwnProcess(t) {
 		return
 	}
-	size := len(smallShard(t))
+	size := len(smallShard(t, Raw))
 	seen := make(map[string]bool)
 	for limit := range size {
 		dir := t.TempDir()
 		err := testenv.FullDisk(t, uint64(limit), func() error {
-			w, err := Create(filepath.Join(dir, "a.rec"), small)
-			if err != nil {
-				return err
-			}
-			for i := range 10 {
-				if err := w.Append(image(small, i), int32(i%4), int64(100-i)); err != nil {
-					_, closing := w.Close()
-					if !errors.Is(closing, err) {
-						t.Errorf("Close after %v says %v", err, closing)
-					}
-					return err
-				}
-			}
-			_, err = w.Close()
+			_, err := tryShard(filepath.Join(dir, "a.rec"), small, Raw, 10)
 			return err
 		})
 		var e *Error

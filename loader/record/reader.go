@@ -1,73 +1,95 @@
 package record
 
 import (
+	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
-
-	"github.com/klauspost/compress/zstd"
+	"path/filepath"
+	"sync"
 )
 
 // Reader reads one shard. Its methods may be called by several goroutines at
-// once, each with a Scratch of its own.
+// once.
 type Reader struct {
-	path    string
+	path  string
+	shape Shape
+	count int // images
+
+	once sync.Once
+	load func() error // opens a shard of a Folder; nil: it is open
+	err  error        // of load
+
 	r       io.ReaderAt
 	closer  io.Closer
-	shape   Shape
+	codec   Codec
 	chunks  []chunk
-	labels  []int32
-	sources []int64
+	entries []byte // of the images, as in the index
 	crc     uint32 // of the index
-}
-
-// Scratch is what decoding needs beside its result, kept for the next chunk.
-// The zero Scratch is ready. It is for one goroutine at a time.
-type Scratch struct {
-	packed  []byte
-	decoder *zstd.Decoder
 }
 
 // Open opens the shard at path. It reads and checks everything but the chunks.
 func Open(path string) (*Reader, error) {
-	info, err := os.Stat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("%w; copy it from where it is, or pack the data set again", err)
-	case err != nil:
-		return nil, err
-	case !info.Mode().IsRegular(): // to open a pipe could take forever
-		return nil, fmt.Errorf("%s: this is no plain file; give a shard of a data set", path)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	r, err := NewReader(f, info.Size(), path)
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	r.closer = f
-	return r, nil
+	s := &Reader{path: path}
+	return s, s.open()
 }
 
 // NewReader is Open for a shard of size bytes that lies in r; path is its name
 // in errors.
 func NewReader(r io.ReaderAt, size int64, path string) (*Reader, error) {
 	s := &Reader{path: path, r: r}
+	return s, s.readHead(size)
+}
+
+func (s *Reader) open() error {
+	info, err := os.Stat(s.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%w; copy it from where it is, or pack the data set again", err)
+	case err != nil:
+		return err
+	case !info.Mode().IsRegular(): // to open a pipe could take forever
+		return fmt.Errorf("%s: this is no plain file; give a shard of a data set", s.path)
+	}
+	f, err := os.Open(s.path)
+	if err != nil {
+		return err
+	}
+	s.r = f
+	if err := s.readHead(info.Size()); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	s.closer = f
+	return nil
+}
+
+// Load opens the shard, if it is one of a Folder and was not opened before, and
+// checks everything but the chunks. Image and reading need it; reading does it.
+func (s *Reader) Load() error {
+	s.once.Do(func() {
+		if s.load != nil {
+			s.err = s.load()
+		}
+	})
+	return s.err
+}
+
+// readHead reads header, trailer and index.
+func (s *Reader) readHead(size int64) error {
 	if err := s.readHeader(size); err != nil {
-		return nil, &Error{path, "header", 0, err}
+		return &Error{s.path, "header", 0, err}
 	}
 	t, err := s.readTrailer(size)
 	if err != nil {
-		return nil, &Error{path, "trailer", max(0, size-trailerSize), err}
+		return &Error{s.path, "trailer", max(0, size-trailerSize), err}
 	}
 	if err := s.readIndex(t); err != nil {
-		return nil, &Error{path, "index", t.at, err}
+		return &Error{s.path, "index", t.at, err}
 	}
-	return s, nil
+	return nil
 }
 
 func (s *Reader) readHeader(size int64) error {
@@ -87,16 +109,17 @@ func (s *Reader) readHeader(size int64) error {
 	if v := u32(8); v != Version {
 		return fmt.Errorf("version %d of the format, and this program reads version %d; use the program that wrote it, or pack the data set again", v, Version)
 	}
-	if got := checksum(b[:32]); got != u32(32) {
-		return damaged("its checksum is %08x, and the file says %08x", got, u32(32))
+	if got := checksum(b[:36]); got != u32(36) {
+		return damaged("its checksum is %08x, and the file says %08x", got, u32(36))
 	}
-	if c := u32(12); c != codecZstd {
-		return fmt.Errorf("codec %d, and this program knows %d (zstd); use the program that wrote it, or pack the data set again", c, codecZstd)
+	s.codec = Codec(u32(12))
+	if _, ok := codecNames[s.codec]; !ok {
+		return fmt.Errorf("%v, and this program knows %d (raw) and %d (delta); use the program that wrote it, or pack the data set again", s.codec, Raw, Delta)
 	}
-	if c := u32(24); c != channels {
+	if c := u32(28); c != channels {
 		return fmt.Errorf("%d channels, and this program knows %d; pack the data set again", c, channels)
 	}
-	s.shape = Shape{Height: int(u32(16)), Width: int(u32(20)), ChunkImages: int(u32(28))}
+	s.shape = Shape{Height: int(u32(16)), Width: int(u32(20)), Longest: int(u32(24)), ChunkImages: int(u32(32))}
 	return s.shape.check()
 }
 
@@ -124,8 +147,8 @@ func (s *Reader) readTrailer(size int64) (tail, error) {
 	}
 	at, n, chunks, images := le.Uint64(b), le.Uint64(b[8:]), le.Uint32(b[16:]), le.Uint32(b[20:])
 	switch {
-	case images == 0 || images > MaxImages || chunks == 0 || chunks > images:
-		return tail{}, damaged("%d images in %d chunks; the format allows 1 to %d images, at least one a chunk", images, chunks, MaxImages)
+	case images == 0 || images > MaxImages || int(chunks) != s.shape.chunks(int(images)):
+		return tail{}, damaged("%d images in %d chunks; the format allows 1 to %d images, %d a chunk", images, chunks, MaxImages, s.shape.ChunkImages)
 	case n != uint64(indexSize(int(chunks), int(images))):
 		return tail{}, damaged("an index of %d bytes for %d chunks and %d images; it must have %d", n, chunks, images, indexSize(int(chunks), int(images)))
 	case at < headerSize || at > uint64(size) || at+n+trailerSize != uint64(size):
@@ -147,10 +170,10 @@ func (s *Reader) readIndex(t tail) error {
 	end, left := int64(headerSize), t.images
 	s.chunks = make([]chunk, t.chunks)
 	for i := range s.chunks {
-		e := b[entrySize*i:]
+		e := b[chunkEntry*i:]
 		c := chunk{offset: int64(le.Uint64(e)), size: int(le.Uint32(e[8:])), images: int(le.Uint32(e[12:])), crc: le.Uint32(e[16:])}
 		want := min(left, s.shape.ChunkImages)
-		if c.offset != end || c.size == 0 || int64(c.size) > t.at-end || c.images != want || want == 0 {
+		if c.offset != end || c.size == 0 || c.size > maxPacked || int64(c.size) > t.at-end || c.images != want {
 			return damaged("chunk %d has %d images in %d bytes at byte %d; it must have %d images and start at byte %d, before the index",
 				i, c.images, c.size, c.offset, want, end)
 		}
@@ -158,100 +181,91 @@ func (s *Reader) readIndex(t tail) error {
 		end += int64(c.size)
 		left -= c.images
 	}
-	if end != t.at || left != 0 {
-		return damaged("the chunks end at byte %d with %d images missing; they must end where the index starts, with none missing", end, left)
+	if end != t.at {
+		return damaged("the chunks end at byte %d; they must end where the index starts", end)
 	}
-	labels := b[entrySize*t.chunks:]
-	sources := labels[4*t.images:]
-	s.labels, s.sources = make([]int32, t.images), make([]int64, t.images)
-	for i := range t.images {
-		s.labels[i], s.sources[i] = int32(le.Uint32(labels[4*i:])), int64(le.Uint64(sources[8*i:]))
-		if s.labels[i] < 0 || s.sources[i] < 0 {
-			return damaged("image %d has label %d and source %d; neither may be negative", i, s.labels[i], s.sources[i])
+	s.count, s.entries = t.images, b[chunkEntry*t.chunks:]
+	for i := range s.count {
+		im := s.Image(i)
+		if im.Label < 0 || im.Source < 0 || !s.shape.allows(im.Height, im.Width) {
+			return damaged("image %d has label %d, source %d and %dx%d pixels; the first two may not be negative, and the size not other than that of the shard",
+				i, im.Label, im.Source, im.Height, im.Width)
 		}
 	}
 	return nil
 }
 
+// Codec returns how the shard's pixels are stored.
+func (s *Reader) Codec() Codec { return s.codec }
+
 // Shape returns the geometry of the shard.
 func (s *Reader) Shape() Shape { return s.shape }
 
 // Images returns the number of images in the shard.
-func (s *Reader) Images() int { return len(s.labels) }
+func (s *Reader) Images() int { return s.count }
 
 // Chunks returns the number of chunks in the shard.
-func (s *Reader) Chunks() int { return len(s.chunks) }
+func (s *Reader) Chunks() int { return s.shape.chunks(s.count) }
 
 // Chunk returns which images chunk i holds: the first, and how many.
 func (s *Reader) Chunk(i int) (first, images int) {
-	return i * s.shape.ChunkImages, s.chunks[i].images
+	first = i * s.shape.ChunkImages
+	return first, min(s.shape.ChunkImages, s.count-first)
 }
 
-// Label returns the label of image i, 0 <= i < Images().
-func (s *Reader) Label(i int) int32 { return s.labels[i] }
-
-// Source returns the number that image i has in the source it was packed from.
-func (s *Reader) Source(i int) int64 { return s.sources[i] }
-
-// ReadChunk decodes chunk i into dst's memory, which grows where it is too
-// small, and returns the images one after the other. With the same dst and
-// scratch again it does not allocate.
-func (s *Reader) ReadChunk(i int, dst []byte, scratch *Scratch) ([]byte, error) {
-	if i < 0 || i >= len(s.chunks) {
-		return nil, fmt.Errorf("%s: there is no chunk %d; the file has %d", s.path, i, len(s.chunks))
-	}
-	pixels, err := s.readChunk(s.chunks[i], dst, scratch)
-	if err != nil {
-		return nil, &Error{s.path, fmt.Sprintf("chunk %d", i), s.chunks[i].offset, err}
-	}
-	return pixels, nil
-}
-
-func (s *Reader) readChunk(c chunk, dst []byte, scratch *Scratch) ([]byte, error) {
-	if scratch.decoder == nil {
-		d, err := zstd.NewReader(nil,
-			zstd.WithDecoderConcurrency(1),
-			zstd.WithDecoderMaxMemory(MaxImage),
-			zstd.WithDecodeAllCapLimit(true)) // a frame that claims more is refused, not obeyed
-		if err != nil {
-			return nil, err
-		}
-		scratch.decoder = d
-	}
-	if cap(scratch.packed) < c.size {
-		scratch.packed = make([]byte, c.size)
-	}
-	packed := scratch.packed[:c.size]
-	if _, err := s.r.ReadAt(packed, c.offset); err != nil {
-		return nil, err
-	}
-	if got := checksum(packed); got != c.crc {
-		return nil, damaged("its checksum is %08x, and the index says %08x", got, c.crc)
-	}
-	size := c.images * s.shape.ImageBytes()
-	if cap(dst) < size {
-		dst = make([]byte, size)
-	}
-	pixels, err := scratch.decoder.DecodeAll(packed, dst[:0:size])
-	if err != nil {
-		return nil, damaged("it does not decompress to %d bytes: %v", size, err)
-	}
-	if len(pixels) != size {
-		return nil, damaged("it decompresses to %d bytes, and %d images have %d", len(pixels), c.images, size)
-	}
-	return dst[:size], nil // pixels itself has lost the rest of dst's capacity
+// Image returns what the index says of image i, 0 <= i < Images(). A shard of a
+// Folder must be loaded.
+func (s *Reader) Image(i int) Image {
+	e := s.entries[imageEntry*i:]
+	return Image{int32(le.Uint32(e)), int64(le.Uint64(e[4:])), int(le.Uint32(e[12:])), int(le.Uint32(e[16:]))}
 }
 
 // size returns how many bytes the file has, by its index.
 func (s *Reader) size() int64 {
 	last := s.chunks[len(s.chunks)-1]
-	return last.offset + int64(last.size) + indexSize(len(s.chunks), len(s.labels)) + trailerSize
+	return last.offset + int64(last.size) + indexSize(len(s.chunks), s.count) + trailerSize
 }
 
-// Close closes the file.
+// Close closes the file. It must not be called while the shard is read.
 func (s *Reader) Close() error {
+	s.once.Do(func() { s.err = errors.New(s.path + ": it is closed") })
 	if s.closer == nil {
 		return nil
 	}
 	return s.closer.Close()
+}
+
+// Prefetch has the system begin to read chunk i, 0 <= i < Chunks(), so that
+// Decoder.Read finds it in memory. What goes wrong is Read's to report.
+func (s *Reader) Prefetch(i int) {
+	if s.Load() != nil {
+		return
+	}
+	if f, ok := s.r.(*os.File); ok {
+		prefetch(f, s.chunks[i].offset, int64(s.chunks[i].size))
+	}
+}
+
+// Entry reads the whole shard, calls each with every image and its pixels, which
+// stay until it returns, and returns the shard's entry for dataset.json.
+func (s *Reader) Entry(ctx context.Context, each func(im Image, pixels []byte)) (Shard, error) {
+	var d Decoder
+	content := sha256.New()
+	for c := range s.Chunks() {
+		if err := ctx.Err(); err != nil {
+			return Shard{}, err
+		}
+		if err := d.Read(s, c); err != nil {
+			return Shard{}, err
+		}
+		sum := digest(d.Len(), func(k int) (Image, []byte) {
+			im, pixels := d.Image(k)
+			each(im, pixels)
+			return im, pixels
+		})
+		content.Write(sum[:])
+	}
+	return Shard{
+		File: filepath.Base(s.path), Images: s.count, Bytes: s.size(), Checksum: hex32(s.crc), Content: fmt.Sprintf("%x", content.Sum(nil)),
+	}, nil
 }

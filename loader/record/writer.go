@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 
 	"github.com/google/renameio/v2"
-	"github.com/klauspost/compress/zstd"
 )
 
 // Writer writes one shard. It is for one goroutine. Nothing stands under the
@@ -18,22 +17,18 @@ import (
 type Writer struct {
 	path    string
 	shape   Shape
+	codec   Codec
 	file    *renameio.PendingFile
-	encoder *zstd.Encoder
-
-	raw     []byte // images of the chunk being filled
-	packed  []byte // reused
-	at      int64  // bytes written
+	at      int64 // bytes written
 	chunks  []chunk
-	labels  []int32
-	sources []int64
+	images  []Image
 	content hash.Hash
 	err     error // the first; the shard is lost
 }
 
 // Create starts the shard at path. A file that is there already is an error.
 // Close or Abort must follow.
-func Create(path string, s Shape) (*Writer, error) {
+func Create(path string, s Shape, codec Codec) (*Writer, error) {
 	if err := s.check(); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -43,72 +38,38 @@ func Create(path string, s Shape) (*Writer, error) {
 		}
 		return nil, err
 	}
-	encoder, err := zstd.NewWriter(nil,
-		zstd.WithEncoderLevel(zstd.SpeedFastest),
-		zstd.WithEncoderConcurrency(1),
-		zstd.WithEncoderCRC(false)) // the index has a checksum
-	if err != nil {
-		return nil, err
-	}
 	file, err := renameio.NewPendingFile(path, renameio.WithTempDir(filepath.Dir(path)), renameio.WithPermissions(0o666))
 	if err != nil {
 		return nil, err
 	}
-	w := &Writer{
-		path:    path,
-		shape:   s,
-		file:    file,
-		encoder: encoder,
-		raw:     make([]byte, 0, s.ChunkImages*s.ImageBytes()),
-		content: sha256.New(),
-	}
-	if err := w.write("header", s.header()); err != nil {
+	w := &Writer{path: path, shape: s, codec: codec, file: file, content: sha256.New()}
+	if err := w.write("header", s.header(codec)); err != nil {
 		return nil, errors.Join(err, w.Abort())
 	}
 	return w, nil
 }
 
-// Append adds an image: its pixels, HWC; its label, counted from 0; and its
-// number in the source.
-func (w *Writer) Append(pixels []byte, label int32, source int64) error {
+// Write adds a chunk, which an Encoder of the shard's codec must have made ready.
+// Only the last may have fewer images than a chunk has.
+func (w *Writer) Write(c *Chunk) error {
 	switch {
 	case w.err != nil:
 		return w.err
-	case len(pixels) != w.shape.ImageBytes():
-		return fmt.Errorf("%s: image %d has %d bytes; %dx%d RGB needs %d",
-			w.path, len(w.labels), len(pixels), w.shape.Height, w.shape.Width, w.shape.ImageBytes())
-	case label < 0 || source < 0:
-		return fmt.Errorf("%s: image %d has label %d and source %d; neither may be negative", w.path, len(w.labels), label, source)
-	case len(w.labels) == MaxImages:
+	case c.shape != w.shape || c.codec != w.codec || c.Len() == 0:
+		return fmt.Errorf("%s: a chunk of %d images, %v, shape %v, in a shard that is %v, shape %v", w.path, c.Len(), c.codec, c.shape, w.codec, w.shape)
+	case len(w.images) != len(w.chunks)*w.shape.ChunkImages:
+		return fmt.Errorf("%s: another chunk after one of fewer images than %d", w.path, w.shape.ChunkImages)
+	case len(w.images)+c.Len() > MaxImages:
 		return fmt.Errorf("%s: a shard holds %d images at most", w.path, MaxImages)
 	}
-	var l [4]byte
-	le.PutUint32(l[:], uint32(label))
-	w.content.Write(l[:])
-	w.content.Write(pixels)
-	w.raw = append(w.raw, pixels...)
-	w.labels = append(w.labels, label)
-	w.sources = append(w.sources, source)
-	if len(w.raw) == cap(w.raw) {
-		return w.flush()
-	}
-	return nil
+	w.chunks = append(w.chunks, chunk{offset: w.at, size: len(c.packed), images: c.Len(), crc: c.crc})
+	w.images = append(w.images, c.images...)
+	w.content.Write(c.digest[:])
+	return w.write(fmt.Sprintf("chunk %d", len(w.chunks)-1), c.packed)
 }
 
 // Images returns how many images were added.
-func (w *Writer) Images() int { return len(w.labels) }
-
-// flush writes the chunk that is being filled.
-func (w *Writer) flush() error {
-	if len(w.raw) == 0 {
-		return nil
-	}
-	w.packed = w.encoder.EncodeAll(w.raw, w.packed[:0])
-	c := chunk{offset: w.at, size: len(w.packed), images: len(w.raw) / w.shape.ImageBytes(), crc: checksum(w.packed)}
-	w.chunks = append(w.chunks, c)
-	w.raw = w.raw[:0]
-	return w.write(fmt.Sprintf("chunk %d", len(w.chunks)-1), w.packed)
-}
+func (w *Writer) Images() int { return len(w.images) }
 
 func (w *Writer) write(part string, b []byte) error {
 	if _, err := w.file.Write(b); err != nil {
@@ -123,33 +84,31 @@ func (w *Writer) write(part string, b []byte) error {
 // error nothing is left of it. The result is the shard's entry for
 // dataset.json.
 func (w *Writer) Close() (Shard, error) {
-	if err := w.finish(); err != nil {
+	ix := index(w.chunks, w.images)
+	if err := w.finish(ix); err != nil {
 		return Shard{}, errors.Join(err, w.Abort())
 	}
 	return Shard{
 		File:     filepath.Base(w.path),
-		Images:   len(w.labels),
+		Images:   len(w.images),
 		Bytes:    w.at,
-		Checksum: hex32(checksum(index(w.chunks, w.labels, w.sources))),
+		Checksum: hex32(checksum(ix)),
 		Content:  fmt.Sprintf("%x", w.content.Sum(nil)),
 	}, nil
 }
 
-func (w *Writer) finish() error {
+func (w *Writer) finish(ix []byte) error {
 	switch {
 	case w.err != nil:
 		return w.err
-	case len(w.labels) == 0:
+	case len(w.images) == 0:
 		return fmt.Errorf("%s: a shard needs at least one image", w.path)
 	}
-	if err := w.flush(); err != nil {
-		return err
-	}
-	at, ix := w.at, index(w.chunks, w.labels, w.sources)
+	at := w.at
 	if err := w.write("index", ix); err != nil {
 		return err
 	}
-	if err := w.write("trailer", trailer(at, ix, len(w.chunks), len(w.labels))); err != nil {
+	if err := w.write("trailer", trailer(at, ix, len(w.chunks), len(w.images))); err != nil {
 		return err
 	}
 	if err := w.file.CloseAtomicallyReplace(); err != nil {
