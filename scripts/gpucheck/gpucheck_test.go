@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"math"
 	"os"
@@ -382,17 +381,8 @@ func TestFlags(t *testing.T) {
 	}
 }
 
-func TestCells(t *testing.T) {
-	for _, k := range []struct {
-		v    any
-		want string
-	}{
-		{nil, ""}, {1234.56, "1235"}, {128., "128"}, {0.000012345, "1.234e-05"}, {math.NaN(), "NaN"}, {true, "yes"}, {7, "7"}, {"a|b\nc", `a\|b c`},
-	} {
-		if got := cell(k.v); got != k.want {
-			t.Errorf("%v is written %q, want %q", k.v, got, k.want)
-		}
-	}
+// TestRow: JSON has no numbers that are not finite.
+func TestRow(t *testing.T) {
 	text, err := json.Marshal(Row{"a": math.Inf(1), "b": 1.5})
 	if err != nil || string(text) != `{"a":null,"b":1.5}` {
 		t.Errorf("%s, %v", text, err)
@@ -434,25 +424,5 @@ func TestSpread(t *testing.T) {
 	}
 	if d := difference([]float64{1, math.NaN()}, []float64{1, 2}); !math.IsNaN(d) {
 		t.Error(d)
-	}
-}
-
-// TestOutput: of what a program prints, the end is kept.
-func TestOutput(t *testing.T) {
-	var out tail
-	for range 3 << 10 {
-		if _, err := out.Write(make([]byte, 10<<10)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if _, err := out.Write([]byte("end\xff")); err != nil {
-		t.Fatal(err)
-	}
-	if s := out.String(); len(s) > 17<<20 || !strings.HasSuffix(s, "end?") {
-		t.Errorf("%d bytes, ending in %q", len(s), s[len(s)-4:])
-	}
-	err := errors.Join(errors.New("first"), &commandError{[]string{"x"}, errors.New("y"), strings.Repeat("z", 1<<20)})
-	if s := outputOf(err); len(s) > 10<<10 {
-		t.Errorf("%d bytes are kept", len(s))
 	}
 }

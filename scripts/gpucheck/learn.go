@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"alexnet/internal/metrics"
+	"alexnet/internal/process"
 	"alexnet/loader/record"
 
 	"github.com/google/renameio/v2"
@@ -53,7 +54,7 @@ func learn(ctx context.Context, c *check, p *Part) error {
 		return err
 	}
 	picture := c.result.fileName() + "-filters.png"
-	if _, err := c.run(ctx, c.scratch, nil, c.program(), "dump-filters", "-model", filepath.Join(run, "checkpoints", "newest.safetensors"),
+	if _, err := process.Run(ctx, c.scratch, nil, c.program(), "dump-filters", "-model", filepath.Join(run, "checkpoints", "newest.safetensors"),
 		"-out", filepath.Join(c.scratch, "filters.png")); err != nil {
 		return err
 	}
@@ -75,8 +76,8 @@ func learn(ctx context.Context, c *check, p *Part) error {
 // watch runs a training, hands over each line of its metrics as it comes, and
 // interrupts the training when look says so.
 func (c *check) watch(ctx context.Context, args []string, path string, look func(metrics.Metric) (stop bool)) (string, error) {
-	var out tail
-	cmd := command(ctx, c.scratch, nil, args...)
+	var out process.Tail
+	cmd := process.Command(ctx, c.scratch, nil, args...)
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Start(); err != nil {
 		return "", err
@@ -109,11 +110,11 @@ func (c *check) watch(ctx context.Context, args []string, path string, look func
 			if err == nil {
 				err = ctx.Err()
 			}
-			return out.String(), errors.Join(failure(ctx, args, err, &out), read())
+			return out.String(), errors.Join(process.Failure(ctx, args, err, &out), read())
 		case <-tick.C:
 			if err := read(); err != nil {
 				_ = cmd.Cancel() // it may have ended
-				return out.String(), errors.Join(failure(ctx, args, <-ended, &out), err)
+				return out.String(), errors.Join(process.Failure(ctx, args, <-ended, &out), err)
 			}
 		}
 	}

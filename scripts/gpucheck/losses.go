@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"alexnet/internal/metrics"
+	"alexnet/internal/process"
 	"alexnet/loader/shapes"
 )
 
@@ -147,7 +148,7 @@ func (c *check) pictures(ctx context.Context, n int) (string, error) {
 			return "", err
 		}
 	}
-	_, err := c.run(ctx, c.scratch, nil, c.program(), "pack", "folder", images, "-size", "256", "-out", data)
+	_, err := process.Run(ctx, c.scratch, nil, c.program(), "pack", "folder", images, "-size", "256", "-out", data)
 	return data, err
 }
 
@@ -172,7 +173,7 @@ func writePNG(path string, pixels []byte) error {
 func (c *check) train(ctx context.Context, net, data string, args ...string) ([]metrics.Metric, error) {
 	run := filepath.Join(c.scratch, "run")
 	defer os.RemoveAll(run) // what is left is removed at the end
-	if _, err := c.run(ctx, c.scratch, nil, append(c.training(net, data, run), args...)...); err != nil {
+	if _, err := process.Run(ctx, c.scratch, nil, append(c.training(net, data, run), args...)...); err != nil {
 		return nil, err
 	}
 	return metrics.Read(filepath.Join(run, "metrics.jsonl"))

@@ -1,13 +1,14 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
+
+	"alexnet/internal/measure"
+	"alexnet/internal/process"
 )
 
 // Machine is where the check runs.
@@ -45,38 +46,22 @@ type Devices struct {
 // look finds out about the machine, as far as it can be.
 func look(ctx context.Context, c *check) (Machine, error) {
 	m := Machine{
-		CPU:    fromFile("/proc/cpuinfo", "model name"),
-		Kernel: fromFile("/proc/version", "Linux version"),
-		Driver: fromFile("/proc/driver/nvidia/version", "NVRM version:"),
+		CPU:    measure.CPU(),
+		Kernel: measure.FromFile("/proc/version", "Linux version"),
+		Driver: measure.FromFile("/proc/driver/nvidia/version", "NVRM version:"),
 	}
 	if m.Driver == "" { // not every container shows the file
-		if out, err := c.output(ctx, c.folder, nil, "nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader", "--id=0"); err == nil {
-			m.Driver = oneLine(string(out))
+		if out, err := process.Output(ctx, c.folder, nil, "nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader", "--id=0"); err == nil {
+			m.Driver = measure.OneLine(string(out))
 		}
 	}
-	out, err := c.output(ctx, c.folder, nil, c.program(), "devices", "-json")
+	out, err := process.Output(ctx, c.folder, nil, c.program(), "devices", "-json")
 	if err == nil {
 		if err = json.Unmarshal(out, &m.Devices); err != nil {
 			err = fmt.Errorf("alexnet devices -json: %w: %.200q", err, out)
 		}
 	}
 	return m, err
-}
-
-// fromFile returns what follows key in the first line of a file that begins with
-// it, or nothing. The files are those of Linux.
-func fromFile(path, key string) string {
-	f, err := os.Open(path)
-	if err != nil {
-		return ""
-	}
-	defer f.Close() // was only read
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		if rest, ok := strings.CutPrefix(lines.Text(), key); ok {
-			return strings.Join(strings.Fields(strings.TrimLeft(rest, " \t:")), " ")
-		}
-	}
-	return ""
 }
 
 // missing says why there is no GPU to check, or nothing.

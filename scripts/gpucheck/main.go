@@ -17,6 +17,9 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"alexnet/internal/measure"
+	"alexnet/internal/process"
 )
 
 func main() {
@@ -224,7 +227,7 @@ func (c *check) all(ctx context.Context) (err error) {
 		}
 		c.one(ctx, p, record, limit)
 		record.Seconds = time.Since(record.Started).Seconds()
-		fmt.Fprintf(c.log, "%-18s %-8s %4.0f s  %s\n", p.name, record.Status, record.Seconds, short(oneLine(record.Why)))
+		fmt.Fprintf(c.log, "%-18s %-8s %4.0f s  %s\n", p.name, record.Status, record.Seconds, process.Short(measure.OneLine(record.Why)))
 		if err := c.result.write(c.out); err != nil {
 			return err
 		}
@@ -268,7 +271,7 @@ func (c *check) one(ctx context.Context, p part, record *Part, limit time.Durati
 		record.Status, record.Why = Failed, err.Error()
 	}
 	if record.Output == "" {
-		record.Output = outputOf(err)
+		record.Output = process.OutputOf(err)
 	}
 }
 

@@ -3,9 +3,11 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"math"
 	"strings"
 	"time"
+
+	"alexnet/internal/measure"
+	"alexnet/internal/process"
 )
 
 // markdown returns the result for people.
@@ -30,7 +32,7 @@ func (r *Result) markdown() []byte {
 	}
 	b.WriteString("\n| part | | seconds | |\n| --- | --- | --- | --- |\n")
 	for _, p := range r.Parts {
-		fmt.Fprintf(&b, "| [%s](#%s) | %s | %s | %s |\n", p.Name, p.Name, p.Status, seconds(p.Seconds), short(cell(p.Why)))
+		fmt.Fprintf(&b, "| [%s](#%s) | %s | %s | %s |\n", p.Name, p.Name, p.Status, seconds(p.Seconds), process.Short(measure.Cell(p.Why)))
 	}
 	for _, p := range r.Parts {
 		p.markdown(&b)
@@ -41,14 +43,14 @@ func (r *Result) markdown() []byte {
 func (p *Part) markdown(b *bytes.Buffer) {
 	fmt.Fprintf(b, "\n## %s\n\n%s: **%s**", p.Name, p.Title, p.Status)
 	if p.Why != "" {
-		fmt.Fprintf(b, ": %s", oneLine(p.Why))
+		fmt.Fprintf(b, ": %s", measure.OneLine(p.Why))
 	}
 	b.WriteString("\n")
 	if p.Status != Skipped {
 		fmt.Fprintf(b, "\nStarted at %s UTC, took %s of %s s, revision %s.\n", p.Started.UTC().Format(time.DateTime), seconds(p.Seconds), seconds(p.Limit), p.Revision)
 	}
 	for _, n := range p.Notes {
-		fmt.Fprintf(b, "\n- %s", oneLine(n))
+		fmt.Fprintf(b, "\n- %s", measure.OneLine(n))
 	}
 	if len(p.Notes) > 0 {
 		b.WriteByte('\n')
@@ -73,34 +75,10 @@ func (t *Table) markdown(b *bytes.Buffer) {
 	b.WriteString("|\n" + strings.Repeat("| --- ", len(t.Columns)) + "|\n")
 	for _, row := range t.Rows {
 		for _, c := range t.Columns {
-			fmt.Fprintf(b, "| %s ", cell(row[c]))
+			fmt.Fprintf(b, "| %s ", measure.Cell(row[c]))
 		}
 		b.WriteString("|\n")
 	}
 }
 
 func seconds(s float64) string { return fmt.Sprintf("%.1f", s) }
-
-// cell writes a value so that it does not end its cell.
-func cell(v any) string {
-	switch v := v.(type) {
-	case nil:
-		return ""
-	case float64:
-		switch {
-		case math.IsNaN(v) || math.IsInf(v, 0):
-			return fmt.Sprint(v)
-		case math.Abs(v) >= 1000:
-			return fmt.Sprintf("%.0f", v)
-		}
-		return fmt.Sprintf("%.4g", v)
-	case bool:
-		if v {
-			return "yes"
-		}
-		return "no"
-	}
-	return strings.ReplaceAll(oneLine(fmt.Sprint(v)), "|", `\|`)
-}
-
-func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"alexnet/internal/process"
 )
 
 // line is what pytorch_alexnet.py prints, one a line; see there.
@@ -58,8 +60,8 @@ func (c *check) pytorch(ctx context.Context, p *Part, handle func(line), args ..
 	args = append([]string{python, filepath.Join(c.folder, "pytorch_alexnet.py")}, args...)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	var errs tail
-	cmd := command(ctx, c.scratch, nil, args...)
+	var errs process.Tail
+	cmd := process.Command(ctx, c.scratch, nil, args...)
 	cmd.Stderr = &errs
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -90,12 +92,12 @@ func (c *check) pytorch(ctx context.Context, p *Part, handle func(line), args ..
 		cancel(err) // the script would wait for ever
 	}
 	_, _ = io.Copy(io.Discard, read) // this pipe has no errors
-	failed := failure(ctx, args, <-ended, &errs)
+	failed := process.Failure(ctx, args, <-ended, &errs)
 	switch {
 	case err != nil && context.Cause(ctx) == err:
 		return err
 	case failed == nil && !done:
-		return &commandError{args, errors.New("it ended too early"), errs.String()}
+		return &process.Error{Args: args, Err: errors.New("it ended too early"), Output: errs.String()}
 	}
 	return failed
 }

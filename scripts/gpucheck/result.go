@@ -9,8 +9,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
+
+	"alexnet/internal/measure"
 
 	"github.com/google/renameio/v2"
 )
@@ -116,11 +117,8 @@ func (r *Result) failed(names []string) bool {
 func (r *Result) fileName() string {
 	model := "no-gpu"
 	if len(r.Machine.Devices.GPUs) > 0 {
-		model = strings.ToLower(r.Machine.Devices.GPUs[0].Model)
+		model = measure.Slug(r.Machine.Devices.GPUs[0].Model)
 	}
-	model = strings.Join(strings.FieldsFunc(model, func(c rune) bool {
-		return (c < 'a' || c > 'z') && (c < '0' || c > '9')
-	}), "-")
 	return r.Date + "-" + model
 }
 

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"alexnet/internal/process"
 )
 
 //go:embed small.net
@@ -31,7 +33,7 @@ func sanitizer(ctx context.Context, c *check, p *Part) error {
 	if err := os.WriteFile(config, smallNet, 0o666); err != nil {
 		return err
 	}
-	if _, err := c.run(ctx, c.scratch, nil, c.program(), "pack", "shapes",
+	if _, err := process.Run(ctx, c.scratch, nil, c.program(), "pack", "shapes",
 		"-train", strconv.Itoa(steps*batch), "-test", strconv.Itoa(batch), "-out", data); err != nil {
 		return err
 	}
@@ -43,7 +45,7 @@ func sanitizer(ctx context.Context, c *check, p *Part) error {
 		started := time.Now()
 		// Errors that libraries of NVIDIA get from the driver, and live with, are not
 		// looked at; alexnet looks at its own.
-		out, err := c.run(ctx, c.scratch, nil, tool, "--tool", "memcheck", "--report-api-errors", "no", "--error-exitcode", "86",
+		out, err := process.Run(ctx, c.scratch, nil, tool, "--tool", "memcheck", "--report-api-errors", "no", "--error-exitcode", "86",
 			c.program(), "train", "-config", config, "-data", data, "-run", run, "-devices", k.devices, "-precision", k.precision)
 		if strings.Contains(out, "Device not supported") {
 			return skipError(tool + " does not work with this GPU and driver: Device not supported")

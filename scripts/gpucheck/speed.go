@@ -8,6 +8,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"alexnet/internal/measure"
+	"alexnet/internal/process"
 )
 
 // setup is how alexnet runs a training step.
@@ -111,7 +114,7 @@ func (c *check) step(ctx context.Context, s setup) (map[string]float64, error) {
 	if s.autotune {
 		autotune = "1"
 	}
-	out, err := c.run(ctx, dir, []string{
+	out, err := process.Run(ctx, dir, []string{
 		"ALEXNET_BENCH_DEVICES=" + s.devices, "ALEXNET_BENCH_PRECISION=" + s.precision, "ALEXNET_BENCH_AUTOTUNE=" + autotune,
 	}, filepath.Join(dir, "plan.test"), "-test.run=^$", fmt.Sprintf("-test.bench=^BenchmarkAlexNet$/^batch%d$", s.batch), "-test.benchtime="+seconds)
 	if err != nil {
@@ -156,7 +159,7 @@ func (m *measured) why() string {
 	if m.err == nil {
 		return ""
 	}
-	return short(oneLine(m.err.Error()))
+	return process.Short(measure.OneLine(m.err.Error()))
 }
 
 // spread returns the median, the least and the largest, or nils.
@@ -164,11 +167,6 @@ func spread(x []float64) (middle, least, largest any) {
 	if len(x) == 0 {
 		return nil, nil, nil
 	}
-	m := median(x)
+	m := measure.Median(x)
 	return m, slices.Min(x), slices.Max(x)
-}
-
-func median(x []float64) float64 {
-	x = slices.Sorted(slices.Values(x))
-	return (x[(len(x)-1)/2] + x[len(x)/2]) / 2
 }

@@ -7,12 +7,14 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"alexnet/internal/process"
 )
 
 // tests runs the test binary of package dnn/cuda, which finds the GPU itself.
 func tests(ctx context.Context, c *check, p *Part) error {
 	dir := filepath.Join(c.folder, "dnn", "cuda")
-	out, err := c.run(ctx, dir, nil, filepath.Join(dir, "cuda.test"), "-test.v", "-test.count=1")
+	out, err := process.Run(ctx, dir, nil, filepath.Join(dir, "cuda.test"), "-test.v", "-test.count=1")
 	all := parseTests(out)
 	counts := map[string]int{}
 	failures, skipped := &Table{Title: "Failures", Columns: []string{"test", "output"}}, &Table{Title: "Skipped", Columns: []string{"test", "why"}}

@@ -1,0 +1,45 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"alexnet/internal/measure"
+
+	"github.com/google/renameio/v2"
+)
+
+// Result is what every benchmark's file begins with.
+type Result struct {
+	Benchmark string  `json:"benchmark"`
+	Date      string  `json:"date"`
+	Commit    string  `json:"commit"`
+	Machine   Machine `json:"machine"`
+}
+
+// fileName returns the name of the result's files, without what tells them apart:
+// loader-2026-11-24-amd-epyc-9b14.
+func (r *Result) fileName() string {
+	return r.Benchmark + "-" + r.Date + "-" + measure.Slug(r.Machine.CPU)
+}
+
+// write writes a result as JSON and as Markdown, and returns the path of the second.
+func write(dir, name string, result any, markdown []byte) (string, error) {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return "", err
+	}
+	var text strings.Builder
+	e := json.NewEncoder(&text)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	if err := e.Encode(result); err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, name)
+	return path + ".md", errors.Join(
+		renameio.WriteFile(path+".json", []byte(text.String()), 0o666),
+		renameio.WriteFile(path+".md", markdown, 0o666))
+}
