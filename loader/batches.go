@@ -290,8 +290,8 @@ func (b *Batches) plan(ctx context.Context) {
 	}
 }
 
-// take waits for a free batch, to start at a row from the start of the run, and puts it among
-// those that are ready or will be. It returns nil when ctx is done.
+// take waits for a free batch, to start at a row from the start of the run, and
+// puts it among those that are ready or will be. It returns nil when ctx is done.
 func (b *Batches) take(ctx context.Context, row int64) *Batch {
 	select {
 	case t := <-b.free:
