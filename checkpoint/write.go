@@ -7,9 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"unicode/utf8"
+
+	"alexnet/internal/durable"
 
 	"github.com/google/renameio/v2"
 )
@@ -44,7 +45,7 @@ func write(path string, c *Checkpoint) (err error) {
 	if err := f.CloseAtomicallyReplace(); err != nil {
 		return err
 	}
-	return syncDir(dir)
+	return durable.SyncDir(dir)
 }
 
 // header returns everything before the numbers.
@@ -148,13 +149,4 @@ func encode(w io.Writer, header []byte, tensors []Tensor) error {
 		}
 	}
 	return nil
-}
-
-// syncDir makes a rename in dir last through a loss of power.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 
+	"alexnet/internal/durable"
+
 	"github.com/google/renameio/v2"
 )
 
@@ -138,7 +140,7 @@ func (out *output) resume(identity string) error {
 		if err := renameio.WriteFile(path, []byte(identity), 0o666, renameio.WithTempDir(out.temp)); err != nil {
 			return err
 		}
-		if err := syncDir(out.temp); err != nil {
+		if err := durable.SyncDir(out.temp); err != nil {
 			return err
 		}
 	case string(was) != identity:
@@ -170,16 +172,7 @@ func (out *output) commit(ctx context.Context) error {
 	if err := os.Rename(out.data, out.final); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(out.final))
-}
-
-// syncDir makes names in dir last through a loss of power.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return durable.SyncDir(filepath.Dir(out.final))
 }
 
 // end removes what is not needed any more: everything, unless err ended a

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"alexnet/internal/durable"
+
 	"github.com/google/renameio/v2"
 )
 
@@ -100,7 +102,7 @@ func writeFile(path string, b []byte) error {
 	if err := renameio.WriteFile(path, b, 0o666, renameio.WithTempDir(filepath.Dir(path))); err != nil {
 		return fmt.Errorf("%s: writing it: %w; nothing is left under that name", path, err)
 	}
-	return syncDir(filepath.Dir(path))
+	return durable.SyncDir(filepath.Dir(path))
 }
 
 // readFile reads a file of at most limit bytes.

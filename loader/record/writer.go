@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"alexnet/internal/durable"
+
 	"github.com/google/renameio/v2"
 )
 
@@ -114,7 +116,7 @@ func (w *Writer) finish(ix []byte) error {
 	if err := w.file.CloseAtomicallyReplace(); err != nil {
 		return fmt.Errorf("%s: %w", w.path, err)
 	}
-	if err := syncDir(filepath.Dir(w.path)); err != nil {
+	if err := durable.SyncDir(filepath.Dir(w.path)); err != nil {
 		return errors.Join(err, os.Remove(w.path))
 	}
 	return nil
@@ -123,14 +125,5 @@ func (w *Writer) finish(ix []byte) error {
 // Abort gives the shard up and removes what was written of it. After Close it
 // does nothing.
 func (w *Writer) Abort() error { return w.file.Cleanup() }
-
-// syncDir makes a rename in dir last through a loss of power.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
 
 func hex32(v uint32) string { return fmt.Sprintf("%08x", v) }
