@@ -251,6 +251,11 @@ func TestBench(t *testing.T) {
 	if err := os.WriteFile(old, []byte(out), 0o666); err != nil {
 		t.Fatal(err)
 	}
+	out, _ = alexnet(t, 0, "bench", "-config", config, "-batch", "8", "-rounds", "2", "-whole")
+	contains(t, out, "images/s", "backward", "update")
+	if strings.Contains(out, "conv1") || strings.Contains(out, "ceilings") {
+		t.Errorf("the whole alone was asked for:\n%s", out)
+	}
 	out, _ = alexnet(t, 0, "bench", "-config", config, "-batch", "8", "-rounds", "2", "-compare", old)
 	contains(t, out, "ms then", "ms now", "conv1")
 	_, errs := alexnet(t, 1, "bench", "-config", config, "-batch", "4", "-rounds", "1", "-compare", old)
