@@ -261,3 +261,19 @@ func TestBench(t *testing.T) {
 	_, errs := alexnet(t, 1, "bench", "-config", config, "-batch", "4", "-rounds", "1", "-compare", old)
 	contains(t, errs, "batch 8", "batch 4")
 }
+
+func TestEstimate(t *testing.T) {
+	dir, config, data := files(t)
+	t.Chdir(dir)
+	alexnet(t, 2, "plan", "-config", config, "-images", "5")
+	alexnet(t, 2, "plan", "-config", config, "-estimate", "-dot")
+	alexnet(t, 2, "plan", "-config", config, "-estimate", "-data", data, "-images", "5")
+	alexnet(t, 2, "plan", "-config", config, "-estimate", "-images", "0")
+	out, _ := alexnet(t, 0, "plan", "-config", config, "-estimate", "-batch", "4")
+	contains(t, out, "3 passes over 1,281,167 images", "50,000 images after each pass", "without loading images", "in all")
+	out, _ = alexnet(t, 0, "plan", "-config", config, "-estimate", "-data", data)
+	contains(t, out, "3 passes over 200 images", "to load an image")
+	if left, err := filepath.Glob(filepath.Join(dir, ".estimate*")); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
