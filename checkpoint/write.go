@@ -29,6 +29,11 @@ func Write(path string, c *Checkpoint) error {
 }
 
 func write(path string, c *Checkpoint) (err error) {
+	for _, t := range c.Tensors {
+		if n, err := elements(t.Shape); err == nil && n != int64(len(t.Data)) {
+			return fmt.Errorf("tensor %q: shape %v makes %d elements, and there are %d", t.Name, t.Shape, n, len(t.Data))
+		}
+	}
 	header, err := c.header()
 	if err != nil {
 		return err
@@ -48,7 +53,8 @@ func write(path string, c *Checkpoint) (err error) {
 	return durable.SyncDir(dir)
 }
 
-// header returns everything before the numbers.
+// header returns everything before the numbers. It looks at the tensors' names
+// and shapes alone.
 func (c *Checkpoint) header() ([]byte, error) {
 	meta, err := c.metadata()
 	if err != nil {
@@ -91,8 +97,6 @@ func (c *Checkpoint) header() ([]byte, error) {
 			err = errors.New("that cannot be the name of a tensor")
 		case seen[t.Name]:
 			err = errors.New("there are two tensors of that name")
-		case err == nil && n != int64(len(t.Data)):
-			err = fmt.Errorf("shape %v makes %d elements, and there are %d", t.Shape, n, len(t.Data))
 		}
 		if err != nil {
 			return nil, fmt.Errorf("tensor %q: %w", t.Name, err)

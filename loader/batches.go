@@ -164,31 +164,15 @@ func workers() int { return runtime.GOMAXPROCS(0) }
 // ahead returns how many chunks the system is told of before they are read.
 func ahead() int { return max(8, 2*workers()) }
 
-// prepare checks o and fills in its defaults.
+// prepare makes the batches of a split, which are still to be started.
 func (s *Set) prepare(o Options, train bool) (*Batches, error) {
 	shards, err := s.split(o.Split)
 	if err != nil {
 		return nil, err
 	}
 	shape := shards[0].Shape()
-	if o.Height == 0 {
-		o.Height = shape.Height
-	}
-	if o.Width == 0 {
-		o.Width = shape.Width
-	}
-	o.Views = max(o.Views, 1)
-	o.Ranks = max(o.Ranks, 1)
-	switch {
-	case o.Rows < 1 || o.Rows > 1<<20:
-		return nil, fmt.Errorf("a batch of %d images; there must be from 1 to %d", o.Rows, 1<<20)
-	case o.Height < 1 || o.Width < 1 || o.Height > shape.Height || o.Width > shape.Width:
-		return nil, fmt.Errorf("a crop of %dx%d from stored images of %dx%d; it must be from 1x1 to their size: change the crop, or pack larger images",
-			o.Height, o.Width, shape.Height, shape.Width)
-	case !(o.Color >= 0):
-		return nil, fmt.Errorf("colour noise of deviation %g; it may not be negative", o.Color)
-	case o.Window < 0:
-		return nil, fmt.Errorf("a shuffle window of %d bytes; it may not be negative", o.Window)
+	if o, err = o.fill(shape); err != nil {
+		return nil, err
 	}
 	group := int(o.Window / int64(shape.ImageBytes()))
 	switch {
@@ -203,6 +187,30 @@ func (s *Set) prepare(o Options, train bool) (*Batches, error) {
 		return nil, err
 	}
 	return b, nil
+}
+
+// fill checks o for images of a shape and returns it with its defaults.
+func (o Options) fill(shape record.Shape) (Options, error) {
+	if o.Height == 0 {
+		o.Height = shape.Height
+	}
+	if o.Width == 0 {
+		o.Width = shape.Width
+	}
+	o.Views = max(o.Views, 1)
+	o.Ranks = max(o.Ranks, 1)
+	switch {
+	case o.Rows < 1 || o.Rows > 1<<20:
+		return o, fmt.Errorf("a batch of %d images; there must be from 1 to %d", o.Rows, 1<<20)
+	case o.Height < 1 || o.Width < 1 || o.Height > shape.Height || o.Width > shape.Width:
+		return o, fmt.Errorf("a crop of %dx%d from stored images of %dx%d; it must be from 1x1 to their size: change the crop, or pack larger images",
+			o.Height, o.Width, shape.Height, shape.Width)
+	case !(o.Color >= 0):
+		return o, fmt.Errorf("colour noise of deviation %g; it may not be negative", o.Color)
+	case o.Window < 0:
+		return o, fmt.Errorf("a shuffle window of %d bytes; it may not be negative", o.Window)
+	}
+	return o, nil
 }
 
 // start takes memory and starts all goroutines. They end when ctx is done, when a

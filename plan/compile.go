@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"alexnet/dnn"
 	"alexnet/model"
@@ -14,6 +15,9 @@ type Options struct {
 	Mode         Mode
 	MeanH, MeanW int  // size of the stored images; 0 stands for the network's input
 	KeepAll      bool // no memory is shared, so that every layer's output can be looked at afterwards
+	// Keep names a layer whose output nothing overwrites, so that it can be looked
+	// at afterwards; the others share memory as ever. "": none.
+	Keep string
 }
 
 // Error says why a network cannot be planned as it was asked for.
@@ -48,6 +52,9 @@ func Compile(net *model.Net, devices []string, o Options) (*Program, error) {
 	b.feed()
 	for i := range net.Layers {
 		b.forward(i)
+	}
+	if err := b.keep(); err != nil {
+		return nil, err
 	}
 	b.results()
 	for part, d := range b.Devices {
@@ -154,6 +161,24 @@ func (b *builder) tensor(part int, segment Segment, name string, shape ...int) d
 func (b *builder) pin(part int, t dnn.Tensor) dnn.Tensor {
 	b.Devices[part].Tensors[t].pinned = true
 	return t
+}
+
+// keep pins the output of the layer that Options.Keep names.
+func (b *builder) keep() error {
+	if b.o.Keep == "" {
+		return nil
+	}
+	var names []string
+	for i, l := range b.Net.Layers {
+		if l.Name == b.o.Keep {
+			for part := range b.runs(i) {
+				b.pin(part, b.out[i][part])
+			}
+			return nil
+		}
+		names = append(names, l.Name)
+	}
+	return errorf("%s has no layer %q; it has %s", b.Net.Name, b.o.Keep, strings.Join(names, ", "))
 }
 
 func (b *builder) step(layer int, pass Pass, part int, s Stream, a Action) {
@@ -429,7 +454,7 @@ func (b *builder) inPlace(i int) bool {
 		return false
 	}
 	f := l.From[0]
-	if len(l.From) > 1 || f == model.InputIndex || len(b.readers[f]) > 1 {
+	if len(l.From) > 1 || f == model.InputIndex || len(b.readers[f]) > 1 || b.Net.Layers[f].Name == b.o.Keep {
 		return false
 	}
 	switch b.Net.Layers[f].Spec.(type) {

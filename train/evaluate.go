@@ -69,6 +69,13 @@ func (t *tally) result(views int) Result {
 	return Result{Images: t.images, Views: views, Top1Error: t.top1 / n, Top5Error: t.top5 / n, Loss: t.loss / n}
 }
 
+// batches are those of a data set, or of some images: see loader.Batches.
+type batches interface {
+	Next(context.Context) (*loader.Batch, error)
+	Release(*loader.Batch)
+	Close() error
+}
+
 // predict runs a test program over one pass of a set's test split and calls each
 // with every image's index, label and probabilities, averaged over its views
 // (section 4.1), in order. The probabilities are each's only until it returns.
@@ -77,21 +84,48 @@ func predict(ctx context.Context, device dnn.Device, r *plan.Runner, p *plan.Pro
 	each func(image int64, label int32, probabilities []float64)) (err error) {
 	m := memory{device: device}
 	defer func() { err = errors.Join(err, m.Close()) }()
-	batches, err := set.Test(ctx, loader.Options{
-		Split: "test", Rows: p.Batch, Height: p.Net.Input.H, Width: p.Net.Input.W, Views: views, Memory: m.take,
-	})
+	b, err := set.Test(ctx, testOptions(p, "test", views, &m))
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, batches.Close()) }()
-	begun := context.WithoutCancel(ctx) // nothing may be under way when memory is given back
+	return average(ctx, r, p, h, b, views, each)
+}
+
+// testOptions say what a test program needs, in memory that m takes.
+func testOptions(p *plan.Program, split string, views int, m *memory) loader.Options {
+	return loader.Options{Split: split, Rows: p.Batch, Height: p.Net.Input.H, Width: p.Net.Input.W, Views: views, Memory: m.take}
+}
+
+// average is predict for batches from anywhere, which it closes.
+func average(ctx context.Context, r *plan.Runner, p *plan.Program, h *host, source batches, views int,
+	each func(image int64, label int32, probabilities []float64)) error {
 	classes := p.Net.Classes()
-	sum, seen, images := make([]float64, classes), 0, 0
+	sum, seen := make([]float64, classes), 0
+	return forward(ctx, r, p, h, source, func(row int, image int64, label int32) error {
+		for c := range sum {
+			sum[c] += float64(h.probs[row*classes+c]) / float64(views)
+		}
+		if seen++; seen == views {
+			each(image, label, sum)
+			clear(sum)
+			seen = 0
+		}
+		return nil
+	}, nil)
+}
+
+// forward runs a test program over batches, which it closes. After each batch it
+// calls ready, if that is not nil, and then each with every row that has an image.
+func forward(ctx context.Context, r *plan.Runner, p *plan.Program, h *host, source batches,
+	each func(row int, image int64, label int32) error, ready func(context.Context) error) (err error) {
+	defer func() { err = errors.Join(err, source.Close()) }()
+	begun := context.WithoutCancel(ctx) // nothing may be under way when memory is given back
+	rows := 0
 	for {
-		b, err := batches.Next(ctx)
+		b, err := source.Next(ctx)
 		if errors.Is(err, io.EOF) {
-			if images == 0 {
-				return errors.New("every test image is damaged; pack the data set again")
+			if rows == 0 {
+				return errors.New("every image is damaged; pack the data set again")
 			}
 			return nil
 		}
@@ -103,6 +137,9 @@ func predict(ctx context.Context, device dnn.Device, r *plan.Runner, p *plan.Pro
 		if done := r.Synchronize(begun); err == nil {
 			err = done
 		}
+		if err == nil && ready != nil {
+			err = ready(begun)
+		}
 		if err != nil {
 			return err
 		}
@@ -110,16 +147,11 @@ func predict(ctx context.Context, device dnn.Device, r *plan.Runner, p *plan.Pro
 			if label < 0 {
 				continue
 			}
-			for c := range sum {
-				sum[c] += float64(h.probs[row*classes+c]) / float64(views)
-			}
-			if seen++; seen == views {
-				images++
-				each(b.Images[row], label, sum)
-				clear(sum)
-				seen = 0
+			rows++
+			if err := each(row, b.Images[row], label); err != nil {
+				return err
 			}
 		}
-		batches.Release(b)
+		source.Release(b)
 	}
 }

@@ -27,6 +27,11 @@ type Model struct {
 // OpenModel reads a checkpoint and puts its network on the devices. batch is how
 // many patches are worked on at once; 0 takes the network's own.
 func OpenModel(ctx context.Context, path string, devices []dnn.Device, batch int) (*Model, error) {
+	return openModel(ctx, path, devices, batch, "")
+}
+
+// openModel is OpenModel for a network whose layer of the name keep can be read.
+func openModel(ctx context.Context, path string, devices []dnn.Device, batch int, keep string) (*Model, error) {
 	c, err := checkpoint.Read(path)
 	if err != nil {
 		return nil, err
@@ -43,7 +48,7 @@ func OpenModel(ctx context.Context, path string, devices []dnn.Device, batch int
 	if err != nil {
 		return nil, err
 	}
-	m.program, err = plan.Compile(net, Names(devices), plan.Options{Batch: batch, Mode: plan.Test, MeanH: height, MeanW: width})
+	m.program, err = plan.Compile(net, Names(devices), plan.Options{Batch: batch, Mode: plan.Test, MeanH: height, MeanW: width, Keep: keep})
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +123,7 @@ func Fits(net *model.Net, set *loader.Set) error {
 // image of the set's test split, averaged over views patches (1 or 10). The
 // probabilities are each's only until it returns.
 func (m *Model) Predict(ctx context.Context, set *loader.Set, views int, each func(image int64, label int32, probabilities []float64)) error {
-	if err := Fits(m.Net, set); err != nil {
+	if err := m.accepts(set); err != nil {
 		return err
 	}
 	for i, name := range classNames(set) {
@@ -127,11 +132,48 @@ func (m *Model) Predict(ctx context.Context, set *loader.Set, views int, each fu
 				m.path, set.Info().Name, i, at(m.Checkpoint.Classes, i), name)
 		}
 	}
+	return predict(ctx, m.memory.device, m.runner, m.program, m.host, set, views, each)
+}
+
+// accepts reports, as an error, why a set's images cannot be put through the
+// network.
+func (m *Model) accepts(set *loader.Set) error {
+	if err := Fits(m.Net, set); err != nil {
+		return err
+	}
 	if h, w, _ := m.stored(); h != set.Info().Height || w != set.Info().Width {
 		return fmt.Errorf("%s was trained on images of %dx%d, but those of the data set %s are %dx%d: pack them in that size",
 			m.path, h, w, set.Info().Name, set.Info().Height, set.Info().Width)
 	}
-	return predict(ctx, m.memory.device, m.runner, m.program, m.host, set, views, each)
+	return nil
+}
+
+// PredictSome is Predict for n images from anywhere: load is that of
+// [loader.NewSome], and its images have the size of those the network was trained
+// on (see [Model.Stored]).
+func (m *Model) PredictSome(ctx context.Context, n int64, load Load, views int, each func(image int64, label int32, probabilities []float64)) (err error) {
+	host := memory{device: m.memory.device}
+	defer func() { err = errors.Join(err, host.Close()) }()
+	some, err := m.some(n, load, views, &host)
+	if err != nil {
+		return err
+	}
+	return average(ctx, m.runner, m.program, m.host, some, views, each)
+}
+
+// Load returns the pixels and the label of an image: see [loader.NewSome].
+type Load = func(image int64) (pixels []byte, label int32, err error)
+
+func (m *Model) some(n int64, load Load, views int, host *memory) (*loader.Some, error) {
+	height, width := m.Stored()
+	return loader.NewSome(n, height, width, load, testOptions(m.program, "", views, host))
+}
+
+// Stored returns the size of the images that the network was trained on, of which
+// it sees crops.
+func (m *Model) Stored() (height, width int) {
+	height, width, _ = m.stored() // OpenModel has looked
+	return height, width
 }
 
 // at returns list[i], or nothing past its end.

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"alexnet/loader"
+	"alexnet/neighbors"
+	"alexnet/report"
+)
+
+// trained makes a data set and a checkpoint of a network trained on it.
+func trained(t *testing.T) (dir, model, data string) {
+	t.Helper()
+	dir, config, data := files(t)
+	run := filepath.Join(dir, "run")
+	alexnet(t, 0, "train", "-config", config, "-data", data, "-run", run, "-steps", "13")
+	return dir, filepath.Join(run, "checkpoints/newest.safetensors"), data
+}
+
+// writeImages writes the first images of a split as PNG files.
+func writeImages(t *testing.T, dir, data, split string, n int) (paths []string) {
+	t.Helper()
+	set, err := loader.Open(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer set.Close()
+	for i := range n {
+		pixels, _, err := set.Image(split, int64(i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := report.RGB(pixels, set.Info().Height, set.Info().Width)
+		if err != nil {
+			t.Fatal(err)
+		}
+		paths = append(paths, filepath.Join(dir, fmt.Sprintf("%s-%d.png", split, i)))
+		if err := report.WritePNG(paths[i], m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return paths
+}
+
+func TestFeatures(t *testing.T) {
+	dir, model, data := trained(t)
+	out := filepath.Join(dir, "f.safetensors")
+	printed, _ := alexnet(t, 0, "features", "-model", model, "-layer", "pool1", "-data", data, "-split", "test", "-out", out)
+	contains(t, printed, out)
+	f, err := neighbors.OpenFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if f.Source.Layer != "pool1" || f.Source.Split != "test" || f.Source.Net != "tiny" || f.Dim() != 4*2*2 || len(f.Labels) != 50 {
+		t.Errorf("%+v: %d images of %d numbers", f.Source, len(f.Labels), f.Dim())
+	}
+
+	// An image as a file has the features that it has in the data set.
+	pictures := writeImages(t, dir, data, "test", 3)
+	alexnet(t, 0, append([]string{"features", "-model", model, "-layer", "pool1", "-out", out + "2"}, pictures...)...)
+	g, err := neighbors.OpenFile(out + "2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close()
+	if g.Dim() != f.Dim() || !slices.Equal(g.Labels, []int32{-1, -1, -1}) {
+		t.Errorf("%d numbers, labels %v", g.Dim(), g.Labels)
+	}
+	for i := range g.Labels {
+		x, y := make([]float32, f.Dim()), make([]float32, f.Dim())
+		if err := f.At(int64(i), x); err != nil {
+			t.Fatal(err)
+		}
+		if err := g.At(int64(i), y); err != nil {
+			t.Fatal(err)
+		}
+		for j := range x {
+			if d := x[j] - y[j]; d*d > 1e-6 {
+				t.Errorf("image %d: %v from the data set and %v from its file", i, x, y)
+				break
+			}
+		}
+	}
+
+	none := filepath.Join(dir, "none")
+	for _, wrong := range []struct {
+		status int
+		says   string
+		args   []string
+	}{
+		{2, "-out", []string{"-model", model}},
+		{2, "-model", []string{"-out", none}},
+		{2, "want train or test", []string{"-model", model, "-out", none, "-split", "val"}},
+		{2, "conv1.relu", []string{"-model", model, "-out", none, "-data", data, "-layer", "conv9"}},
+		{2, "leave it out", []string{"-model", model, "-out", none, "-data", data, pictures[0]}},
+		{1, "go.mod", []string{"-model", model, "-out", none, "../../go.mod"}},
+	} {
+		_, errs := alexnet(t, wrong.status, append([]string{"features"}, wrong.args...)...)
+		contains(t, errs, wrong.says)
+		if _, err := os.Stat(none); err == nil {
+			t.Errorf("%v left a file", wrong.args)
+		}
+	}
+}
