@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"os"
 
+	"alexnet/loader"
 	"alexnet/loader/picture"
+	"alexnet/report"
 	"alexnet/train"
 )
 
@@ -57,4 +59,15 @@ func readImage(path string, height, width int) (im picture.Image, err error) {
 		return im, fmt.Errorf("it is %dx%d, and the network was trained on images of %dx%d: scale and crop it first", im.Height, im.Width, height, width)
 	}
 	return im, nil
+}
+
+// labelled reads an image of a data set, to be drawn with its class.
+func labelled(set *loader.Set, split string, image int64) (report.Labelled, error) {
+	pixels, label, err := set.Image(split, image)
+	if err != nil {
+		return report.Labelled{}, err
+	}
+	info := set.Info()
+	img, err := report.RGB(pixels, info.Height, info.Width)
+	return report.Labelled{Image: img, Class: info.Classes[label].Name}, err
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -105,5 +106,51 @@ func TestFeatures(t *testing.T) {
 		if _, err := os.Stat(none); err == nil {
 			t.Errorf("%v left a file", wrong.args)
 		}
+	}
+}
+
+func TestNeighbors(t *testing.T) {
+	dir, model, data := trained(t)
+	out, cache := filepath.Join(dir, "n.png"), filepath.Join(dir, "cache")
+	args := []string{"neighbors", "-model", model, "-data", data, "-cache", cache, "-queries", "20", "-rows", "3", "-k", "4", "-out", out}
+	printed, _ := alexnet(t, 0, args...)
+	contains(t, printed, "20 test images, the 4 nearest of 200", "by fc2.dropout", "by pixels", out)
+	if b := readPNG(t, out).Bounds(); b.Dx() < b.Dy() {
+		t.Errorf("the picture is %v", b)
+	}
+	cached, err := os.ReadDir(cache)
+	if err != nil || len(cached) != 2 { // features of training and test images
+		t.Fatalf("%v, %v", cached, err)
+	}
+
+	// Damage is made good, and another layer has features of its own.
+	if err := os.WriteFile(filepath.Join(cache, cached[0].Name()), []byte("damaged"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	var result found
+	for _, more := range [][]string{{"-json"}, {"-json", "-layer", "pool1", "-pixels=false"}} {
+		printed, _ = alexnet(t, 0, append(args, more...)...)
+		result = found{}
+		if err := json.Unmarshal([]byte(printed), &result); err != nil {
+			t.Fatal(err)
+		}
+		if len(result.Queries) != 20 || result.K != 4 || !(result.RightFeatures > 0 && result.RightFeatures <= 1) {
+			t.Errorf("%v: %+v", more, result)
+		}
+		for _, q := range result.Queries {
+			for i, n := range q.Neighbors {
+				if i > 0 && n.Distance < q.Neighbors[i-1].Distance || n.Image < 0 || n.Image >= 200 {
+					t.Errorf("image %d: %+v", q.Image, q.Neighbors)
+				}
+			}
+		}
+	}
+	if cached, _ := os.ReadDir(cache); len(cached) != 4 || result.Layer != "pool1" || result.RightPixels != nil {
+		t.Errorf("%d files of features; %+v", len(cached), result)
+	}
+
+	for says, wrong := range map[string][]string{"-k 0": {"-k", "0"}, "-queries 0": {"-queries", "0"}, "-rows 0": {"-rows", "0"}, "conv9": {"-layer", "conv9"}} {
+		_, errs := alexnet(t, 2, append(args, wrong...)...)
+		contains(t, errs, says)
 	}
 }
