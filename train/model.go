@@ -123,6 +123,14 @@ func Fits(net *model.Net, set *loader.Set) error {
 // image of the set's test split, averaged over views patches (1 or 10). The
 // probabilities are each's only until it returns.
 func (m *Model) Predict(ctx context.Context, set *loader.Set, views int, each func(image int64, label int32, probabilities []float64)) error {
+	if err := m.Tests(set); err != nil {
+		return err
+	}
+	return predict(ctx, m.memory.device, m.runner, m.program, m.host, set, views, each)
+}
+
+// Tests reports, as an error, why a set's images and labels cannot test the network.
+func (m *Model) Tests(set *loader.Set) error {
 	if err := m.accepts(set); err != nil {
 		return err
 	}
@@ -132,7 +140,7 @@ func (m *Model) Predict(ctx context.Context, set *loader.Set, views int, each fu
 				m.path, set.Info().Name, i, at(m.Checkpoint.Classes, i), name)
 		}
 	}
-	return predict(ctx, m.memory.device, m.runner, m.program, m.host, set, views, each)
+	return nil
 }
 
 // accepts reports, as an error, why a set's images cannot be put through the

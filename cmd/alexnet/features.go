@@ -44,20 +44,25 @@ func splitFlag(value string) cli.Flag {
 	return &cli.StringFlag{Name: "split", Value: value, Usage: "`train` or test images of the data set"}
 }
 
-// openNet reads the network of -model, and the layer of -layer or its default.
-func openNet(c *cli.Context) (net *model.Net, layer string, err error) {
+// openNet reads the network of -model.
+func openNet(c *cli.Context) (*model.Net, error) {
 	path := c.String("model")
 	if path == "" {
-		return nil, "", usagef("which checkpoint? Give -model CHECKPOINT")
-	}
-	if c.IsSet("batch") && c.Int("batch") < 1 {
-		return nil, "", usagef("-batch %d: want at least 1", c.Int("batch"))
+		return nil, usagef("which checkpoint? Give -model CHECKPOINT")
 	}
 	state, err := checkpoint.ReadState(path)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
-	if net, err = train.NetOf(path, state); err != nil {
+	return train.NetOf(path, state)
+}
+
+// openLayer reads the network of -model, and the layer of -layer or its default.
+func openLayer(c *cli.Context) (net *model.Net, layer string, err error) {
+	if c.IsSet("batch") && c.Int("batch") < 1 {
+		return nil, "", usagef("-batch %d: want at least 1", c.Int("batch"))
+	}
+	if net, err = openNet(c); err != nil {
 		return nil, "", err
 	}
 	if layer = c.String("layer"); layer == "" {
@@ -89,7 +94,7 @@ func featuresAction(c *cli.Context) (err error) {
 			return usagef("-%s is for a data set: leave it out, or the image files", name)
 		}
 	}
-	net, layer, err := openNet(c)
+	net, layer, err := openLayer(c)
 	if err != nil {
 		return err
 	}

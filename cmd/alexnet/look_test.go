@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -184,4 +185,74 @@ func TestPlotUntil(t *testing.T) {
 	readPNG(t, out)
 	alexnet(t, 2, "plot", relu, "-until", "25", "-out", out)
 	alexnet(t, 2, "plot", relu, "-json", "-out", out)
+}
+
+func TestPredict(t *testing.T) {
+	dir, model, data := trained(t)
+	pictures := writeImages(t, dir, data, "test", 3)
+	out := filepath.Join(dir, "p.png")
+	printed, _ := alexnet(t, 0, append([]string{"predict", "-model", model, "-picture", out}, pictures...)...)
+	contains(t, printed, pictures[0]+"\n", "%  ", "█", out)
+	readPNG(t, out)
+
+	// All test images, in any number of views: the likeliest class is right as often
+	// as alexnet test says.
+	for _, views := range []string{"1", "10"} {
+		var tested struct {
+			Top1 float64 `json:"top1_error"`
+			Top5 float64 `json:"top5_error"`
+		}
+		printed, _ = alexnet(t, 0, "test", "-model", model, "-data", data, "-views", views, "-json")
+		if err := json.Unmarshal([]byte(printed), &tested); err != nil {
+			t.Fatal(err)
+		}
+		printed, _ = alexnet(t, 0, "predict", "-model", model, "-data", data, "-count", "999", "-views", views, "-json")
+		var list []predicted
+		if err := json.Unmarshal([]byte(printed), &list); err != nil {
+			t.Fatal(err)
+		}
+		top1, top5 := 0, 0
+		for _, p := range list {
+			for i, l := range p.Predictions {
+				if l.Class == p.Class {
+					top5++
+					if i == 0 {
+						top1++
+					}
+				}
+			}
+		}
+		if len(list) != 50 || 50-top1 != int(50*tested.Top1+0.5) || 50-top5 != int(50*tested.Top5+0.5) {
+			t.Errorf("%s views: of %d images %d and %d are wrong, and test says %+v", views, len(list), 50-top1, 50-top5, tested)
+		}
+	}
+	one, _ := alexnet(t, 0, "predict", "-model", model, "-data", data, "-count", "2")
+	same, _ := alexnet(t, 0, "predict", "-model", model, "-data", data, "-count", "2")
+	other, _ := alexnet(t, 0, "predict", "-model", model, "-data", data, "-count", "2", "-seed", "2")
+	if one != same || one == other {
+		t.Error("-seed does not choose the images")
+	}
+	for _, wrong := range []struct {
+		status int
+		says   string
+		args   []string
+	}{
+		{2, "-data", nil},
+		{2, "-data", []string{"-data", data, pictures[0]}},
+		{2, "-count is for -data", []string{"-count", "3", pictures[0]}},
+		{2, "-views 5", []string{"-views", "5", pictures[0]}},
+		{2, "at most", []string{"-data", data, "-count", "1000", "-picture", out}},
+		{1, "nothing.png", []string{"nothing.png"}},
+	} {
+		_, errs := alexnet(t, wrong.status, append([]string{"predict", "-model", model}, wrong.args...)...)
+		contains(t, errs, wrong.says)
+	}
+}
+
+func TestTextBar(t *testing.T) {
+	for p, want := range map[float64]string{0: "", 1: "████████████████████████", 0.5: "████████████", 0.25: "██████", 1. / 48: "▌", math.NaN(): "", 2: "████████████████████████"} {
+		if got := textBar(p); got != want {
+			t.Errorf("%g is %q, want %q", p, got, want)
+		}
+	}
 }

@@ -53,7 +53,7 @@ func openLookup(c *cli.Context) (_ *lookup, err error) {
 	if c.Int("queries") < 1 {
 		return nil, usagef("-queries %d: want at least 1", c.Int("queries"))
 	}
-	if _, l.layer, err = openNet(c); err != nil {
+	if _, l.layer, err = openLayer(c); err != nil {
 		return nil, err
 	}
 	defer func() {
