@@ -256,3 +256,43 @@ func TestTextBar(t *testing.T) {
 		}
 	}
 }
+
+func TestPlanSVG(t *testing.T) {
+	dir, config, _ := files(t)
+	out := filepath.Join(dir, "n.svg")
+	printed, _ := alexnet(t, 0, "plan", "-config", config, "-svg", out)
+	contains(t, printed, out)
+	b, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	contains(t, string(b), "<svg", "fc2 full", "</svg>")
+}
+
+func TestCodes(t *testing.T) {
+	dir, model, data := trained(t)
+	args := []string{"codes", "-model", model, "-data", data, "-layer", "pool1", "-cache", filepath.Join(dir, "cache"), "-queries", "20", "-steps", "30"}
+	printed, _ := alexnet(t, 0, args...)
+	contains(t, printed, "20 test images among 200 training images by pool1", "128-bit", "auto-encoder  100, ranked", "random ")
+	printed, _ = alexnet(t, 0, append(args, "-json")...)
+	var result coded
+	if err := json.Unmarshal([]byte(printed), &result); err != nil {
+		t.Fatal(err)
+	}
+	if result.K != 6 || result.Bits != 128 || len(result.Codes) != 2 {
+		t.Fatalf("%+v", result)
+	}
+	for _, kind := range result.Codes {
+		before := 0.0
+		for i, list := range kind.Lists {
+			if want := []int{6, 10, 100}[i]; list.Length != want || list.Recall < before || list.Recall > 1 || !(list.Seconds > 0) {
+				t.Errorf("%s: %+v", kind.Kind, list)
+			}
+			before = list.Recall
+		}
+		if before < 0.6 { // half of all images are in the list
+			t.Errorf("%s: a list of 100 of 200 has %.2f of the nearest", kind.Kind, before)
+		}
+	}
+	alexnet(t, 2, append(args, "-steps", "0")...)
+}
