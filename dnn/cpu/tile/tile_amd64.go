@@ -11,6 +11,17 @@ var (
 // Fast reports whether blocks are computed by assembly.
 func Fast() bool { return has512 || has256 }
 
+// Name names the instructions that the fast kernel uses, or is empty.
+func Name() string {
+	switch {
+	case has512:
+		return "AVX-512"
+	case has256:
+		return "AVX2"
+	}
+	return ""
+}
+
 // Run computes the block.
 func (t *Block) Run() {
 	switch {
