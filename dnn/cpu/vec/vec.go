@@ -83,6 +83,23 @@ func MulSub(dst, a, b, c, d []float32, scale float32) {
 	}
 }
 
+// Tanh makes dst the hyperbolic tangent of a, good to a few units in the last
+// place:
+//
+//	tanh x = e / (e + 2),  e = exp(2x) - 1 = 2^k (exp(r) - 1) + (2^k - 1),  2x = k ln 2 + r
+//
+// with the Taylor series of exp(r) - 1, of which |r| < 0.35 needs seven terms.
+func Tanh(dst, a []float32) {
+	a = a[:len(dst)]
+	n := whole(len(dst))
+	if n > 0 {
+		tanh(&dst[0], &a[0], n)
+	}
+	for i := n; i < len(dst); i++ {
+		dst[i] = float32(math.Tanh(float64(a[i])))
+	}
+}
+
 // RaiseByPixels raises ranks to those of the pixels x, the first of which is at
 // place. Ranks order pixels as integers do: above, the number, -0 and 0 alike
 // and NaN largest; below, the place, the first largest. The largest rank of a

@@ -3,7 +3,7 @@ package vec
 import "golang.org/x/sys/cpu"
 
 var (
-	has256 = cpu.X86.HasAVX2
+	has256 = cpu.X86.HasAVX2 && cpu.X86.HasFMA
 	has512 = cpu.X86.HasAVX512F && cpu.X86.HasAVX512VL
 )
 
@@ -48,3 +48,6 @@ func raise1(ranks, others *int64, n int)
 
 //go:noescape
 func raise2(ranks, others *int64, n int)
+
+//go:noescape
+func tanh(dst, a *float32, n int)

@@ -127,6 +127,73 @@ next:
 	VZEROUPPER
 	RET
 
+// What tanh takes: the bound, 2/ln 2, ln 2 in two parts, and 1/n!.
+DATA tanhs<>+0(SB)/4, $0x41180000 // beyond, where 1 is what rounds to it
+DATA tanhs<>+4(SB)/4, $0xc1180000 // the same below
+DATA tanhs<>+8(SB)/4, $0x4038aa3b // 2 / ln 2
+DATA tanhs<>+12(SB)/4, $0x3f318000 // ln 2, whose product with k is exact
+DATA tanhs<>+16(SB)/4, $0xb95e8083 // and the rest of it
+DATA tanhs<>+20(SB)/4, $0x3f800000 // 1
+DATA tanhs<>+24(SB)/4, $0x40000000 // 2
+DATA tanhs<>+28(SB)/4, $0x3f000000 // 1/2!
+DATA tanhs<>+32(SB)/4, $0x3e2aaaab // 1/3!
+DATA tanhs<>+36(SB)/4, $0x3d2aaaab // 1/4!
+DATA tanhs<>+40(SB)/4, $0x3c088889 // 1/5!
+DATA tanhs<>+44(SB)/4, $0x3ab60b61 // 1/6!
+DATA tanhs<>+48(SB)/4, $0x39500d01 // 1/7!
+GLOBL tanhs<>(SB), RODATA|NOPTR, $52
+
+// func tanh(dst, a *float32, n int)
+TEXT ·tanh(SB), NOSPLIT, $0-24
+	MOVQ         dst+0(FP), DI
+	MOVQ         a+8(FP), SI
+	MOVQ         n+16(FP), CX
+	VBROADCASTSS tanhs<>+0(SB), Y15
+	VBROADCASTSS tanhs<>+4(SB), Y14
+	VBROADCASTSS tanhs<>+8(SB), Y13
+	VBROADCASTSS tanhs<>+12(SB), Y12
+	VBROADCASTSS tanhs<>+16(SB), Y11
+	VBROADCASTSS tanhs<>+20(SB), Y10 // 1
+	VBROADCASTSS tanhs<>+24(SB), Y9  // 2
+	SHLQ         $2, CX
+	XORQ         AX, AX
+
+next:
+	VMOVUPS  (SI)(AX*1), Y0
+	VMINPS   Y0, Y15, Y0          // NaN stays
+	VMAXPS   Y0, Y14, Y0
+	VMULPS   Y13, Y0, Y1
+	VROUNDPS $0, Y1, Y1           // k
+	VADDPS   Y0, Y0, Y0           // 2x
+	VFNMADD231PS Y12, Y1, Y0
+	VFNMADD231PS Y11, Y1, Y0      // r
+	VBROADCASTSS tanhs<>+48(SB), Y2
+	VBROADCASTSS tanhs<>+44(SB), Y3
+	VFMADD213PS  Y3, Y0, Y2
+	VBROADCASTSS tanhs<>+40(SB), Y3
+	VFMADD213PS  Y3, Y0, Y2
+	VBROADCASTSS tanhs<>+36(SB), Y3
+	VFMADD213PS  Y3, Y0, Y2
+	VBROADCASTSS tanhs<>+32(SB), Y3
+	VFMADD213PS  Y3, Y0, Y2
+	VBROADCASTSS tanhs<>+28(SB), Y3
+	VFMADD213PS  Y3, Y0, Y2
+	VFMADD213PS  Y10, Y0, Y2
+	VMULPS   Y0, Y2, Y2           // exp(r) - 1
+	VCVTPS2DQ Y1, Y1
+	VPSLLD   $23, Y1, Y1
+	VPADDD   Y10, Y1, Y1          // 2^k
+	VSUBPS   Y10, Y1, Y3
+	VFMADD213PS Y3, Y1, Y2        // e
+	VADDPS   Y9, Y2, Y3
+	VDIVPS   Y3, Y2, Y2
+	VMOVUPS  Y2, (DI)(AX*1)
+	ADDQ     $32, AX
+	CMPQ     AX, CX
+	JLT      next
+	VZEROUPPER
+	RET
+
 DATA steps<>+0(SB)/8, $0
 DATA steps<>+8(SB)/8, $1
 DATA steps<>+16(SB)/8, $2

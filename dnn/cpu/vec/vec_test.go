@@ -112,3 +112,27 @@ func TestRaise(t *testing.T) {
 		}
 	}
 }
+
+// TestTanh: good to four units in the last place from the smallest numbers to the
+// largest, and NaN stays NaN.
+func TestTanh(t *testing.T) {
+	x := []float32{0, 1e-45, -1e-30, 1e-8, 9, 9.4, 9.6, 100, -100, float32(math.Inf(1)), float32(math.Inf(-1)), math.MaxFloat32, float32(math.NaN()), 1, 2, 3}
+	r := rand.New(rand.NewPCG(5, 6))
+	for range 10_000 {
+		x = append(x, float32(r.NormFloat64()*math.Pow(10, 4*r.Float64()-3)))
+	}
+	y := make([]float32, len(x))
+	Tanh(y, x)
+	for i, v := range x {
+		want := math.Tanh(float64(v))
+		if math.IsNaN(want) != math.IsNaN(float64(y[i])) || math.Abs(float64(y[i])-want) > 4*math.Abs(want)*math.Pow(2, -23)+1e-45 {
+			t.Errorf("tanh %g is %g, want %g", v, y[i], want)
+		}
+	}
+	Tanh(x, x) // in place
+	for i := range x {
+		if math.Float32bits(x[i]) != math.Float32bits(y[i]) && y[i] == y[i] {
+			t.Fatalf("in place number %d is %g, want %g", i, x[i], y[i])
+		}
+	}
+}
