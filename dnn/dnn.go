@@ -114,15 +114,10 @@ type Shape struct{ C, H, W int }
 // Size returns the count of numbers.
 func (s Shape) Size() int { return s.C * s.H * s.W }
 
-// Control is what changes from step to step, as it stands in the Control tensor
-// that operations read: two little-endian words.
-type Control struct {
-	Step uint32  // counts from 0; keys the random numbers
-	Rate float32 // ε of section 5
-}
-
-// ControlBytes is the size of the Control tensor.
-const ControlBytes = 8
+// ControlBytes returns the size of a Control tensor, which holds what changes from
+// step to step as little-endian words: the step, a uint32 that counts from 0 and
+// keys the random numbers, and rates, float32, the ε of section 5.
+func ControlBytes(rates int) int64 { return 4 * (1 + int64(rates)) }
 
 // ViewFloats is the count of float32 that say how an image was cut out and is
 // coloured: y and x of the patch in the stored image, 1 if mirrored or else 0,

@@ -184,7 +184,11 @@ func (n *needs) of(op Op) {
 	case Sum:
 		n.sum(o)
 	case Update:
-		n.bytes("Control", o.Control, ControlBytes)
+		if o.Index < 0 || o.Index > maxCount {
+			n.fail("rate number %d", o.Index)
+			return
+		}
+		n.bytes("Control", o.Control, ControlBytes(o.Index+1))
 		n.words("G", o.G, o.Count)
 		n.words("W", o.W, o.Count)
 		n.words("V", o.V, o.Count)
@@ -278,7 +282,7 @@ func (n *needs) dropout(o Dropout) {
 	if !(o.Rate >= 0 && o.Rate <= 1) {
 		n.fail("rate %g is not in 0 to 1", o.Rate)
 	}
-	n.bytes("Control", o.Control, ControlBytes)
+	n.bytes("Control", o.Control, ControlBytes(0))
 	n.words("X", o.X, o.Batch, o.Count)
 	n.words("Y", o.Y, o.Batch, o.Count)
 }

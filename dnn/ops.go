@@ -232,10 +232,11 @@ type Sum struct {
 //
 //	v ← Momentum v − Decay ε w − ε g,  w ← w + v
 //
-// with ε = Rate times the rate in Control.
+// with ε = Rate times rate number Index of Control.
 type Update struct {
 	Count                 int
 	Momentum, Decay, Rate float32
+	Index                 int
 	Control, G, W, V      Tensor
 }
 

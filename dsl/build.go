@@ -4,6 +4,7 @@
 package dsl
 
 import (
+	"slices"
 	"strconv"
 
 	"alexnet/model"
@@ -220,6 +221,9 @@ func (b *builder) data() {
 	}
 	if s := b.file.statement("data", "color"); s != nil {
 		d.Color = s.number("pca", 0)
+		if d.Until = s.int("until", 0); s.has("until") && d.Until == 0 { // which would stand for never
+			b.errs.at(s.clause("until").head, "until pass 0, want at least 1; without noise, leave the line out")
+		}
 	}
 	if s := b.file.statement("data", "views"); s != nil {
 		d.Views = s.sizes[0].ints[0]
@@ -244,6 +248,20 @@ func (b *builder) train() {
 	if s := b.file.statement("train", "divide"); s != nil {
 		b.divide(s)
 	}
+	for _, s := range b.at() {
+		a := model.At{Passes: s.sizes[0].ints[0], Rate: s.number("rate", 0)}
+		if c := s.clause("layer"); c != nil {
+			a.Layer = c.values[0].text
+		}
+		t.At = append(t.At, a)
+	}
+}
+
+// at returns the sound at statements.
+func (b *builder) at() []*stmt {
+	return slices.DeleteFunc(b.file.statements(statementLine, findBlock("train")), func(s *stmt) bool {
+		return s.head.text != "at" || s.broken
+	})
 }
 
 func (b *builder) divide(s *stmt) {
@@ -289,6 +307,10 @@ func (b *builder) check() {
 		case model.DataProblem:
 			l = b.file.find(statementLine, findBlock("data"), word)
 		case model.TrainProblem:
+			if word == "at" {
+				b.locate(b.at()[p.Index], p)
+				continue
+			}
 			l = b.file.find(statementLine, findBlock("train"), word)
 		}
 		if l != nil { // a default is sound in itself; what is missing has been told

@@ -49,10 +49,10 @@
 //	crop       = "crop" count .
 //	mirror     = "mirror" .
 //	mean       = "mean" ( "pixel" | "channel" | "none" ) .
-//	color      = "color" "pca" number .
+//	color      = "color" "pca" number [ "until" count ] .
 //	views      = "views" count .
 //	train      = "train" "{" newline { batch newline | passes newline | rate newline | momentum newline
-//	           | decay newline | seed newline | divide newline } "}" .
+//	           | decay newline | seed newline | divide newline | at newline } "}" .
 //	batch      = "batch" count .
 //	passes     = "passes" count .
 //	rate       = "rate" number .
@@ -60,6 +60,7 @@
 //	decay      = "decay" number .
 //	seed       = "seed" count .
 //	divide     = "divide" number ( "at" count { count } | "plateau" count "times" count ) .
+//	at         = "at" count "rate" number [ "layer" name ] .
 //
 // A newline ends each line; spaces, tabs, blank lines and comments, from # to
 // the end of the line, stand anywhere between. A name is letters, digits, _ and
@@ -67,7 +68,7 @@
 // outside the blocks. A count is a whole number, a number such as -1, 0.5 or
 // 1e-4, a window HxW such as 11x11, or 11 for the same, and a shape CxHxW such
 // as 3x224x224. Keywords come in any order, each at most once a line; so do
-// statements in a block, and blocks in a file.
+// statements in a block, but for at, and blocks in a file.
 //
 // # Layers
 //
@@ -102,7 +103,9 @@
 //
 // divide 10 at 8 10 divides the learning rate by 10 after passes 8 and 10;
 // divide 10 plateau 5 times 3 does so after 5 passes without a lower test error,
-// at most three times.
+// at most three times. at 67 rate 1e-5 sets the rate after pass 67, and with layer
+// conv1 that of conv1 alone, which from then on has its own; a division at a given
+// pass after it divides it too, one on a plateau does not. color pca 0.1 until 67 ends the colour noise after pass 67.
 //
 // # Bounds
 //

@@ -338,7 +338,10 @@ func TestAlexNet(t *testing.T) {
 // TestOtherNets holds the counts that the files state.
 func TestOtherNets(t *testing.T) {
 	for name, want := range map[string]int64{
-		"alexnet-1col": 62_378_344, "cifar10-quick": 145_578, "cifar10-relu": 154_506, "cifar10-tanh": 154_506, "shapes": 59_114,
+		"alexnet-1col": 62_378_344, "cifar10-quick": 145_578, "cifar10-relu": 89_578, "cifar10-tanh": 89_578, "shapes": 59_114,
+		"cifar10-18pct": 89_578, "cifar10-11pct": 2_112_970, "cifar10-13pct": 2_112_970,
+		"alexnet-2012": 60_965_224, "alexnet-no-norm": 60_965_224, "alexnet-no-overlap": 60_965_224,
+		"alexnet-no-conv4": 60_301_288, "alexnet-half": 59_798_312, "alexnet-conv6": 61_260_392,
 	} {
 		src, err := os.ReadFile("../nets/" + name + ".net")
 		if err != nil {

@@ -326,7 +326,7 @@ func (p *parser) inBlock(l *line, tokens []token) {
 	case form != nil:
 		l.role, l.stmt = statementLine, p.stmt(form, first, tokens[1:])
 		key := b.word + "." + form.word
-		if other, ok := p.seen[key]; ok {
+		if other, ok := p.seen[key]; ok && !form.many {
 			p.errs.at(first, "%s is already given on line %d", form.word, other.line)
 			l.role, l.stmt = blankLine, nil
 			return

@@ -18,6 +18,7 @@ import (
 //	columns=1                  net, input or columns
 //	data.mirror=yes            yes or no for what has no value
 //	train.divide=default       as if it were not in the text
+//	train.at=8 rate 1e-4       one more, where a block can hold several
 //
 // What is not in the text is added to it. The zero Setting sets nothing.
 type Setting struct {
@@ -165,6 +166,13 @@ func (a *setter) statement(r role, b *block, form *form, word token) {
 		leave, rest = !on, a.tokens[1:]
 	}
 	l := a.file.find(r, b, form.word)
+	if form.many && leave {
+		a.file.lines = slices.DeleteFunc(a.file.lines, func(l *line) bool { return l.role == r && l.block == b && l.stmt.head.text == form.word })
+		return
+	}
+	if form.many {
+		l = nil // one more
+	}
 	if leave {
 		if l != nil && r == headerLine && form.word != "columns" {
 			a.errs.at(word, "%s has no default", form.word)

@@ -50,6 +50,7 @@ type form struct {
 	example string  // of the word and its sizes
 	sizes   []param // all of them, in this order
 	clauses []param // each at most once, in any order; canonical is this one
+	many    bool    // whether a block can hold several
 }
 
 type forms []form
@@ -145,7 +146,9 @@ var blocks = []block{
 		{word: "crop", example: "crop 224", sizes: []param{{word: "crop", value: countValue}}},
 		{word: "mirror", example: "mirror"},
 		{word: "mean", example: "mean pixel", sizes: []param{{word: "mean", value: meanValue}}},
-		{word: "color", example: "color pca 0.1", clauses: []param{{word: "pca", value: numberValue, required: true}}},
+		{word: "color", example: "color pca 0.1", clauses: []param{
+			{word: "pca", value: numberValue, required: true}, {word: "until", value: countValue},
+		}},
 		{word: "views", example: "views 10", sizes: []param{{word: "views", value: countValue}}},
 	}},
 	{"train", forms{
@@ -157,6 +160,9 @@ var blocks = []block{
 		{word: "seed", example: "seed 1", sizes: []param{{word: "seed", value: seedValue}}},
 		{word: "divide", example: "divide 10", sizes: []param{{word: "divide", value: numberValue}}, clauses: []param{
 			{word: "at", value: countsValue}, {word: "plateau", value: countValue}, {word: "times", value: countValue},
+		}},
+		{word: "at", example: "at 67 rate 1e-5 layer conv1", many: true, sizes: []param{{word: "at", value: countValue}}, clauses: []param{
+			{word: "rate", value: numberValue, required: true}, {word: "layer", value: nameValue},
 		}},
 	}},
 }

@@ -20,6 +20,7 @@ type Options struct {
 	Height, Width int     // of the crop; 0: of the stored image
 	Mirror        bool    // Train: mirror every other image
 	Color         float64 // Train: deviation of α, 0.1 in the paper; 0: no colour noise
+	ColorPasses   int     // Train: passes with colour noise; 0: all
 	Seed          uint64  // Train
 	Views         int     // Test: 1 (or 0), the centre; or 10
 

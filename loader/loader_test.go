@@ -398,6 +398,24 @@ func TestWithoutMirrorAndColor(t *testing.T) {
 	}
 }
 
+// Colour noise that ends after two passes leaves crops, and the noise before, as
+// they were.
+func TestColorPasses(t *testing.T) {
+	s := open(t, usual)
+	o := Options{Rows: 45, Height: 5, Width: 4, Color: 0.1}
+	always := train(t, s, o, 0, 4*45)
+	o.ColorPasses = 2
+	for i, r := range train(t, s, o, 0, 4*45) {
+		want := always[i].view
+		if i >= 2*45 {
+			want = [6]float32{want[0], want[1]}
+		}
+		if r.view != want {
+			t.Errorf("image %d of the sequence has view %v, want %v", i, r.view, want)
+		}
+	}
+}
+
 // The basis has the covariance for its square, by definition.
 func TestColorBasis(t *testing.T) {
 	cov := [3][3]float64{{4000, 3000, 2500}, {3000, 3900, 3100}, {2500, 3100, 4200}}

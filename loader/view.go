@@ -34,7 +34,7 @@ func (b *Batches) random(pass, image uint32, im record.Image) view {
 		left: numbers.IntN(im.Width - b.options.Width + 1),
 	}
 	v.mirror = numbers.Uint32()&1 == 1 && b.options.Mirror
-	if b.options.Color > 0 {
+	if o := b.options; o.Color > 0 && (o.ColorPasses == 0 || int64(pass) < int64(o.ColorPasses)) {
 		var sum [3]float64
 		numbers := philox.NewStream(b.options.Seed, philox.Color, pass, image)
 		for _, axis := range b.color {

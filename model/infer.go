@@ -14,6 +14,7 @@ import (
 type Problem struct {
 	Layer int
 	Field string
+	Index int // of the line, from 0, where a block can hold several that begin with Field
 	Text  string
 }
 
@@ -62,7 +63,7 @@ type checker struct {
 }
 
 func (c *checker) add(layer int, field, format string, args ...any) {
-	c.problems = append(c.problems, Problem{layer, field, fmt.Sprintf(format, args...)})
+	c.problems = append(c.problems, Problem{Layer: layer, Field: field, Text: fmt.Sprintf(format, args...)})
 }
 
 func (c *checker) head() {
@@ -359,6 +360,9 @@ func (c *checker) data() {
 	if c.inputOK && d.Color > 0 && c.net.Input.C != 3 {
 		c.add(DataProblem, "color", "colour noise is for images of 3 channels, and the input is %v", c.net.Input)
 	}
+	if d.Until < 0 || d.Until > MaxPasses {
+		c.add(DataProblem, "color", "colour noise until pass %d, want 1 to %d", d.Until, MaxPasses)
+	}
 	if d.Views != 1 && d.Views != 10 {
 		c.add(DataProblem, "views", "%d views, want 1 (centre) or 10 (corners, centre and their mirrors)", d.Views)
 	}
@@ -377,6 +381,7 @@ func (c *checker) train() {
 		c.add(TrainProblem, "momentum", "momentum %g, want at least 0 and less than 1", t.Momentum)
 	}
 	c.number(TrainProblem, "decay", t.Decay, 0, math.MaxFloat32)
+	c.at()
 	d := t.Divide
 	if d.By == 0 {
 		return
@@ -393,6 +398,32 @@ func (c *checker) train() {
 		}
 	} else if d.Plateau < 1 || d.Plateau > MaxPasses || d.Times < 1 || d.Times > 1000 {
 		c.add(TrainProblem, "divide", "plateau %d times %d, want at least 1 pass and 1 to 1000 times", d.Plateau, d.Times)
+	}
+}
+
+// at checks the rates that are set after some passes.
+func (c *checker) at() {
+	list := c.net.Train.At
+	for i, a := range list {
+		add := func(format string, args ...any) {
+			c.problems = append(c.problems, Problem{TrainProblem, "at", i, fmt.Sprintf(format, args...)})
+		}
+		switch l := c.net.Named(a.Layer); {
+		case a.Passes < 1 || a.Passes > MaxPasses:
+			add("after %d passes, want 1 to %d", a.Passes, MaxPasses)
+		case i > 0 && a.Passes < list[i-1].Passes:
+			add("after %d passes comes below after %d: put them in order", a.Passes, list[i-1].Passes)
+		case i > 0 && slices.ContainsFunc(list[:i], func(b At) bool { return a.Passes == b.Passes && a.Layer == b.Layer }):
+			add("the same rate is set twice after %d passes", a.Passes)
+		case a.Layer == "" && c.net.Train.Divide.Plateau > 0:
+			add("rates are set after given passes or divided on a plateau, not both; a layer's own may be set")
+		case !(a.Rate >= 0 && a.Rate <= math.MaxFloat32):
+			add("rate %g, want 0 to %g", a.Rate, math.MaxFloat32)
+		case a.Layer != "" && l == nil:
+			add("no layer is named %q", a.Layer)
+		case a.Layer != "" && !l.Learns():
+			add("%s has nothing to learn, so its rate is of no use", a.Layer)
+		}
 	}
 }
 

@@ -202,6 +202,23 @@ func (l *Layer) Params() (p Params, ok bool) {
 	return Params{}, false
 }
 
+// Learns reports whether any of the layer's parameters are to change: there are
+// some, and their rate is not 0.
+func (l *Layer) Learns() bool {
+	p, _ := l.Params()
+	return p.Rate > 0 || p.BiasRate > 0
+}
+
+// Named returns the layer of a name, or nil.
+func (n *Net) Named(name string) *Layer {
+	for _, l := range n.Layers {
+		if l.Name == name {
+			return l
+		}
+	}
+	return nil
+}
+
 // Mean says what is subtracted from each pixel.
 type Mean string
 
@@ -219,6 +236,7 @@ type Data struct {
 	Mirror bool    // train on random mirror images too (section 4.1)
 	Mean   Mean    //
 	Color  float64 // deviation of the PCA colour noise while training (section 4.1: 0.1); 0 is none
+	Until  int     // colour noise ends after this many passes; 0 is never
 	Views  int     // patches of an image at test time: 1 (centre) or 10 (section 4.1)
 }
 
@@ -234,6 +252,7 @@ type Train struct {
 	Momentum float64
 	Decay    float64 // weight decay
 	Divide   Divide
+	At       []At // by passes, ascending
 	Seed     uint64
 }
 
@@ -243,6 +262,13 @@ type Divide struct {
 	At      []int // after these passes, ascending; or, if empty,
 	Plateau int   // after this many passes without a lower test error
 	Times   int   // at most so often, on a plateau
+}
+
+// At sets a rate after so many passes.
+type At struct {
+	Passes int
+	Rate   float64 // ε from then on
+	Layer  string  // that it is of, or "": of all that have had none of their own
 }
 
 // DefaultTrain is what a network without a train block gets: the paper's

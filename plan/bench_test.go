@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/binary"
 	"fmt"
-	"math"
 	"os"
 	"testing"
 	"time"
@@ -146,7 +145,7 @@ func benchHost(b *testing.B, device dnn.Device, p *plan.Program) *plan.Host {
 		plan.Pixels:  p.Batch * p.Net.Input.Size(),
 		plan.Views:   p.Batch * dnn.ViewFloats * 4,
 		plan.Labels:  p.Batch * 4,
-		plan.Control: dnn.ControlBytes,
+		plan.Control: int(p.ControlBytes()),
 		plan.Stats:   dnn.StatFloats * 4,
 	} {
 		h, err := device.NewHost(int64(bytes))
@@ -162,7 +161,7 @@ func benchHost(b *testing.B, device dnn.Device, p *plan.Program) *plan.Host {
 	for i := range p.Batch {
 		binary.LittleEndian.PutUint32(host[plan.Labels][4*i:], uint32(i%p.Net.Classes()))
 	}
-	binary.LittleEndian.PutUint32(host[plan.Control][4:], math.Float32bits(1e-6))
+	copy(host[plan.Control], controlOf(p.Net, 0, 1e-6))
 	return &host
 }
 

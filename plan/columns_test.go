@@ -48,6 +48,15 @@ func eighth(t *testing.T) *model.Net {
 	return net
 }
 
+// controlOf returns what slot Control holds: every layer learns at the same rate.
+func controlOf(net *model.Net, step int, rate float32) []byte {
+	words := []uint32{uint32(step)}
+	for range net.Layers {
+		words = append(words, math.Float32bits(rate))
+	}
+	return raw.Bytes(words)
+}
+
 // weights gives every parameter its initial value, by name.
 func weights(net *model.Net, p *plan.Program) map[string][]float32 {
 	all := map[string][]float32{}
@@ -156,7 +165,7 @@ func runOn(t *testing.T, net *model.Net, devices int, wait pace) outcome {
 	for step := range smallSteps {
 		host := plan.Host{
 			plan.Pixels: data.pixels[step], plan.Views: raw.Bytes(data.views[step]), plan.Labels: raw.Bytes(data.labels[step]),
-			plan.Control: raw.Bytes([]uint32{uint32(step), math.Float32bits(smallRate)}),
+			plan.Control: controlOf(net, step, smallRate),
 			plan.Stats:   raw.Bytes(stats[step][:]),
 		}
 		check(t, r.Launch(ctx, p, 0, p.Update, &host))
@@ -206,7 +215,7 @@ func runReference(t *testing.T, net *model.Net, p *plan.Program, steps int, run 
 	data := randomBatches(net)
 	for step := range steps {
 		m.Host[plan.Pixels], m.Host[plan.Views], m.Host[plan.Labels] = wide(data.pixels[step]), wide(data.views[step]), wide(data.labels[step])
-		m.Host[plan.Control] = []float64{float64(step), smallRate}
+		m.Host[plan.Control] = append([]float64{float64(step)}, slices.Repeat([]float64{smallRate}, len(p.Net.Layers))...)
 		run(m)
 		out.losses = append(out.losses, m.Host[plan.Stats][dnn.StatLoss])
 	}

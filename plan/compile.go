@@ -112,8 +112,7 @@ func newBuilder(net *model.Net, devices []string, o Options) *builder {
 		b.Devices = append(b.Devices, &Device{Name: name, Tensors: make([]Tensor, 1)})
 	}
 	for i, l := range net.Layers {
-		p, _ := l.Params()
-		b.learns[i] = p.Rate > 0 || p.BiasRate > 0
+		b.learns[i] = l.Learns()
 		for _, f := range l.From {
 			if f != model.InputIndex {
 				b.learns[i] = b.learns[i] || b.learns[f]
@@ -203,7 +202,7 @@ func (b *builder) feed() {
 		pixels := b.pin(part, b.tensor(part, Work, "pixels", b.Batch, in.H, in.W, in.C))
 		b.Devices[part].Tensors[pixels].Bytes /= 4 // uint8
 		views := b.pin(part, b.tensor(part, Work, "views", b.Batch, dnn.ViewFloats))
-		b.control[part] = b.pin(part, b.tensor(part, Work, "control", dnn.ControlBytes/4))
+		b.control[part] = b.pin(part, b.tensor(part, Work, "control", int(b.ControlBytes()/4)))
 		b.input[part] = b.tensor(part, Work, "input", b.images(dnn.Shape(in))...)
 		b.step(model.InputIndex, Feed, part, Copy, Upload{Pixels, pixels})
 		b.step(model.InputIndex, Feed, part, Copy, Upload{Views, views})
@@ -604,11 +603,20 @@ func (b *builder) learn(i, part int, op func(dw, db dnn.Tensor) dnn.Op) {
 		}
 		b.updates = append(b.updates, Step{Layer: i, Pass: Update, Device: part, Stream: Compute, Action: Launch{dnn.Update{
 			Count: int(tensor(t).Bytes / 4), Momentum: float32(b.Net.Train.Momentum),
-			Decay: float32(b.Net.Train.Decay * decay), Rate: float32(rate),
+			Decay: float32(b.Net.Train.Decay * decay), Rate: float32(rate), Index: i,
 			Control: b.control[part], G: g, W: t, V: v}}})
 	}
 	update(tensors[0], dw, tensors[2], p.Rate, p.Decay)
 	update(tensors[1], db, tensors[3], p.BiasRate, p.BiasDecay)
+}
+
+// ControlBytes returns the size of slot Control: a program that trains has a rate
+// for each layer of the network, whether it learns or not.
+func (p *Program) ControlBytes() int64 {
+	if p.Mode == Test {
+		return dnn.ControlBytes(0)
+	}
+	return dnn.ControlBytes(len(p.Net.Layers))
 }
 
 // Params returns the parameters on a device, and their momentum if the program

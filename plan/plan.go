@@ -176,12 +176,12 @@ func (Download) action() {}
 // Slot names a buffer of the host.
 type Slot uint8
 
-// The slots: see dnn.Input, dnn.Control, dnn.SoftmaxForward for what is in them.
+// The slots: see dnn.Input, dnn.ControlBytes, dnn.SoftmaxForward for what is in them.
 const (
 	Pixels        Slot = iota // uint8 [batch, height, width, channels]
 	Views                     // float32 [batch, dnn.ViewFloats]
 	Labels                    // int32 [batch]
-	Control                   // dnn.Control
+	Control                   // the step, and the rate of each layer: [Program.ControlBytes]
 	Stats                     // float32 [dnn.StatFloats]
 	Probabilities             // float32 [batch, classes]
 	Slots

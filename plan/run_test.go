@@ -75,7 +75,7 @@ func TestWaitLossReportsEarlierWork(t *testing.T) {
 	check(t, r.WaitLoss(ctx, p)) // of nothing
 	host := plan.Host{
 		plan.Pixels: make([]byte, smallBatch*net.Input.Size()), plan.Views: raw.Bytes(make([]float32, smallBatch*dnn.ViewFloats)),
-		plan.Labels: raw.Bytes([]int32{0, 99}), plan.Control: make([]byte, dnn.ControlBytes), plan.Stats: make([]byte, 4*dnn.StatFloats),
+		plan.Labels: raw.Bytes([]int32{0, 99}), plan.Control: make([]byte, p.ControlBytes()), plan.Stats: make([]byte, 4*dnn.StatFloats),
 	}
 	check(t, r.Launch(ctx, p, 0, p.Forward, &host))
 	if err := r.WaitLoss(ctx, p); err == nil || !strings.Contains(err.Error(), "cpu:0: SoftmaxForward: image 1 of the batch has label 99") {

@@ -2,7 +2,6 @@ package plan_test
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"testing"
 
@@ -121,7 +120,7 @@ func pageLocked(t *testing.T, d dnn.Device, net *model.Net, run int) map[plan.Sl
 	host := map[plan.Slot]dnn.Host{}
 	for slot, data := range map[plan.Slot][]byte{
 		plan.Pixels: pixels, plan.Views: raw.Bytes(views), plan.Labels: raw.Bytes(labels),
-		plan.Control: raw.Bytes([]uint32{uint32(run), math.Float32bits(0.001 * float32(run+1))}),
+		plan.Control: controlOf(net, run, 0.001*float32(run+1)),
 		plan.Stats:   make([]byte, 4*dnn.StatFloats),
 	} {
 		h, err := d.NewHost(int64(len(data)))

@@ -1,7 +1,6 @@
 package plan_test
 
 import (
-	"math"
 	"testing"
 
 	"alexnet/dnn"
@@ -38,7 +37,7 @@ func TestStepsDoNotAllocate(t *testing.T) {
 		}
 		host := plan.Host{
 			plan.Pixels: make([]byte, smallBatch*net.Input.Size()), plan.Views: raw.Bytes(make([]float32, smallBatch*dnn.ViewFloats)),
-			plan.Labels: raw.Bytes(make([]int32, smallBatch)), plan.Control: raw.Bytes([]uint32{0, math.Float32bits(smallRate)}),
+			plan.Labels: raw.Bytes(make([]int32, smallBatch)), plan.Control: controlOf(net, 0, smallRate),
 			plan.Stats: raw.Bytes(make([]float32, dnn.StatFloats)),
 		}
 		ctx := t.Context()

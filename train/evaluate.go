@@ -92,7 +92,7 @@ func predict(ctx context.Context, device dnn.Device, r *plan.Runner, p *plan.Pro
 		if err != nil {
 			return err
 		}
-		h.set(b, 0, 0)
+		h.set(b, 0, nil)
 		err = r.Launch(begun, p, 0, len(p.Steps), &h.slots)
 		if done := r.Synchronize(begun); err == nil {
 			err = done

@@ -44,7 +44,8 @@ type host struct {
 }
 
 func newHost(m *memory, p *plan.Program) (*host, error) {
-	const control, stats = dnn.ControlBytes, dnn.ControlBytes + 4*dnn.StatFloats // ends
+	control := p.ControlBytes() // ends
+	stats := control + 4*dnn.StatFloats
 	b, err := m.take(stats + 4*int64(p.Batch)*int64(p.Net.Classes()))
 	if err != nil {
 		return nil, err
@@ -55,9 +56,14 @@ func newHost(m *memory, p *plan.Program) (*host, error) {
 	}, nil
 }
 
-func (h *host) set(b *loader.Batch, step int64, rate float64) {
+// set makes the host ready for a step. rates are those of the layers; a program
+// that tests takes none.
+func (h *host) set(b *loader.Batch, step int64, rates []float64) {
 	h.slots[plan.Pixels] = b.Pixels
 	h.slots[plan.Views] = raw.Bytes(b.Views)
 	h.slots[plan.Labels] = raw.Bytes(b.Labels)
-	h.control[0], h.control[1] = uint32(step), math.Float32bits(float32(rate))
+	h.control[0] = uint32(step)
+	for i, rate := range rates {
+		h.control[1+i] = math.Float32bits(float32(rate))
+	}
 }

@@ -3,24 +3,36 @@ package train
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 
 	"alexnet/model"
 )
 
-// schedule is how the learning rate has come down so far (section 5). It is
+// schedule is how the learning rates have come down so far (section 5). It is
 // kept in checkpoints.
 type schedule struct {
-	Tested  int     `json:"tested"`  // passes after which the network was tested
-	Divided int     `json:"divided"` // times that the rate was divided on a plateau
-	Best    float64 `json:"best"`    // lowest test error, top-1
-	Since   int     `json:"since"`   // passes since then, or since the rate was divided
+	Tested  int                `json:"tested"`            // passes after which the network was tested
+	Divided int                `json:"divided"`           // times that the rate was divided on a plateau
+	Best    float64            `json:"best"`              // lowest test error, top-1
+	Since   int                `json:"since"`             // passes since then, or since the rate was divided
+	ByHand  map[string]float64 `json:"by_hand,omitempty"` // by what people divided a layer's rate, or "": all rates
+	Changes []change           `json:"changes,omitempty"` // of the rates so far
+}
+
+// change is a rate that became another after a step.
+type change struct {
+	Step  int64   `json:"step"`
+	Layer string  `json:"layer,omitempty"` // whose it is, or "": of all that have none of their own
+	Rate  float64 `json:"rate"`
+	Why   string  `json:"why"`
 }
 
 func newSchedule() schedule { return schedule{Best: math.MaxFloat64} }
 
 func (s *schedule) marshal() string {
-	b, _ := json.Marshal(s) // of numbers that are finite: cannot fail
+	b, _ := json.Marshal(s) // of text and numbers that are finite: cannot fail
 	return string(b)
 }
 
@@ -32,18 +44,89 @@ func parseSchedule(text string) (schedule, error) {
 	return s, nil
 }
 
-// rate returns ε after so many whole passes.
-func (s *schedule) rate(t model.Train, passes int64) float64 {
-	times := s.Divided
-	for _, at := range t.Divide.At {
-		if passes >= int64(at) {
+func (s *schedule) clone() schedule {
+	c := *s
+	c.ByHand, c.Changes = maps.Clone(s.ByHand), slices.Clone(s.Changes)
+	return c
+}
+
+// rates are what layers learn at, ε of section 5.
+type rates struct {
+	base  float64   // of those that have none of their own
+	layer []float64 // of each layer of the network
+}
+
+// rates returns the rates after so many whole passes.
+func (s *schedule) rates(net *model.Net, passes int64) rates {
+	t, own := net.Train, map[string]float64{}
+	base, times, divide := t.Rate, s.Divided, t.Divide.At // s.Divided is 0 where rates are set
+	divideUntil := func(pass int64) {
+		for ; len(divide) > 0 && int64(divide[0]) <= pass; divide = divide[1:] {
 			times++
+			for layer := range own {
+				own[layer] /= t.Divide.By
+			}
 		}
 	}
-	if times == 0 {
-		return t.Rate
+	for _, a := range t.At {
+		if int64(a.Passes) > passes {
+			break
+		}
+		divideUntil(int64(a.Passes))
+		if a.Layer != "" {
+			own[a.Layer] = a.Rate
+			continue
+		}
+		base, times = a.Rate, 0
 	}
-	return t.Rate / math.Pow(t.Divide.By, float64(times))
+	divideUntil(passes)
+	if times > 0 {
+		base /= math.Pow(t.Divide.By, float64(times))
+	}
+	if all, ok := s.ByHand[""]; ok {
+		base /= all
+	}
+	r := rates{base: base, layer: make([]float64, len(net.Layers))}
+	for i, l := range net.Layers {
+		r.layer[i] = base
+		if rate, ok := own[l.Name]; ok {
+			r.layer[i] = rate
+			if all, ok := s.ByHand[""]; ok {
+				r.layer[i] /= all
+			}
+		}
+		if by, ok := s.ByHand[l.Name]; ok {
+			r.layer[i] /= by
+		}
+	}
+	return r
+}
+
+// divideByHand divides a layer's rate, or with layer "" all rates.
+func (s *schedule) divideByHand(layer string, by float64) {
+	if s.ByHand == nil {
+		s.ByHand = map[string]float64{}
+	}
+	if before, ok := s.ByHand[layer]; ok {
+		by *= before
+	}
+	s.ByHand[layer] = by
+}
+
+// changed records which rates of net are others than they were, and returns
+// those changes.
+func (s *schedule) changed(net *model.Net, from, to rates, step int64, why string) []change {
+	first := len(s.Changes)
+	if from.base != to.base {
+		s.Changes = append(s.Changes, change{Step: step, Rate: to.base, Why: why})
+	}
+	for i, l := range net.Layers {
+		own := from.layer[i] != from.base || to.layer[i] != to.base
+		if l.Learns() && own && from.layer[i] != to.layer[i] {
+			s.Changes = append(s.Changes, change{Step: step, Layer: l.Name, Rate: to.layer[i], Why: why})
+		}
+	}
+	return s.Changes[first:]
 }
 
 // tested takes the test error of a pass and reports whether it is the lowest.

@@ -2,15 +2,19 @@ package train
 
 import (
 	"math"
+	"os"
+	"reflect"
+	"strings"
 	"testing"
 
+	"alexnet/dsl"
 	"alexnet/model"
 )
 
 func TestRateAtListedPasses(t *testing.T) {
-	s, settings := newSchedule(), model.Train{Rate: 0.01, Divide: model.Divide{By: 10, At: []int{8, 10}}}
+	s, net := newSchedule(), &model.Net{Train: model.Train{Rate: 0.01, Divide: model.Divide{By: 10, At: []int{8, 10}}}}
 	for pass, want := range map[int64]float64{0: 0.01, 7: 0.01, 8: 0.001, 9: 0.001, 10: 0.0001, 99: 0.0001} {
-		if got := s.rate(settings, pass); math.Abs(got-want) > 1e-12 {
+		if got := s.rates(net, pass).base; math.Abs(got-want) > 1e-12 {
 			t.Errorf("rate after %d passes is %g, want %g", pass, got, want)
 		}
 	}
@@ -32,11 +36,11 @@ func TestRateOnAPlateau(t *testing.T) {
 		if best := s.tested(settings, step.err); best != step.best {
 			t.Errorf("test %d: best is %v", i, best)
 		}
-		if got := s.rate(settings, int64(i)); got != step.rate {
+		if got := s.rates(&model.Net{Train: settings}, int64(i)).base; got != step.rate {
 			t.Errorf("test %d: rate %g, want %g", i, got, step.rate)
 		}
 		again, err := parseSchedule(s.marshal()) // a resumed run goes on as if nothing had been
-		if err != nil || again != s {
+		if err != nil || !reflect.DeepEqual(again, s) {
 			t.Fatalf("test %d: %+v read back as %+v, error %v", i, s, again, err)
 		}
 	}
@@ -47,8 +51,76 @@ func TestRateWithoutDivision(t *testing.T) {
 	for range 20 {
 		s.tested(settings, 0.9)
 	}
-	if got := s.rate(settings, 20); got != 0.5 {
+	if got := s.rates(&model.Net{Train: settings}, 20).base; got != 0.5 {
 		t.Errorf("rate %g, want 0.5", got)
+	}
+}
+
+// TestRatesOf2012: the record of the run that is in Table 2, pass by pass.
+func TestRatesOf2012(t *testing.T) {
+	src, err := os.ReadFile("../nets/alexnet-2012.net")
+	check(t, err)
+	net, err := dsl.Parse("alexnet-2012.net", src)
+	check(t, err)
+	s := newSchedule()
+	layer := map[string]int{}
+	for i, l := range net.Layers {
+		layer[l.Name] = i
+	}
+	for _, want := range []struct {
+		pass        int64
+		rest, conv1 float64
+	}{
+		{0, 1e-2, 1e-2}, {24, 1e-2, 1e-2}, {25, 1e-3, 1e-3}, {50, 1e-3, 1e-3}, {51, 1e-4, 1e-4}, {66, 1e-4, 1e-4},
+		{67, 1e-4, 1e-5}, {71, 1e-4, 1e-5}, {72, 1e-4, 0}, {78, 1e-4, 0}, {79, 1e-5, 0}, {91, 1e-5, 0},
+	} {
+		got := s.rates(net, want.pass)
+		for name, rate := range map[string]float64{"conv1": want.conv1, "conv2": want.rest, "fc8": want.rest} {
+			if r := got.layer[layer[name]]; math.Abs(r-rate) > 1e-9*rate {
+				t.Errorf("after %d passes %s learns at %g, want %g", want.pass, name, r, rate)
+			}
+		}
+	}
+	if net.Data.Until != 67 || net.Train.Passes != 91 {
+		t.Errorf("colour noise until pass %d, %d passes; want 67, 91", net.Data.Until, net.Train.Passes)
+	}
+}
+
+// TestDividedByHand: a person's divisions come on top of the file's, for all
+// layers or one, and each changed rate is recorded once.
+func TestDividedByHand(t *testing.T) {
+	net, err := dsl.Parse("tiny.net", []byte(strings.Replace(tiny, "rate 0.001", "rate 8\nat 1 rate 4 layer fc2\ndivide 2 at 2", 1)))
+	check(t, err)
+	const conv1, fc2 = 0, 2
+	s := newSchedule()
+	now := s.rates(net, 0)
+	for _, step := range []struct {
+		layer      string
+		by         float64
+		pass       int64
+		base       float64
+		conv1, fc2 float64
+		changes    int
+	}{
+		{"", 1, 0, 8, 8, 8, 0},
+		{"", 1, 1, 8, 8, 4, 1}, // the file's
+		{"", 2, 1, 4, 4, 2, 2}, // all, and the one that has its own
+		{"conv1", 4, 1, 4, 1, 2, 1},
+		{"conv1", 0.5, 1, 4, 2, 2, 1}, // up again
+		{"", 1, 2, 2, 1, 1, 3},        // the file's division
+	} {
+		s.divideByHand(step.layer, step.by)
+		to := s.rates(net, step.pass)
+		if to.base != step.base || to.layer[conv1] != step.conv1 || to.layer[fc2] != step.fc2 {
+			t.Errorf("%+v: got %+v", step, to)
+		}
+		if c := s.changed(net, now, to, 7, "test"); len(c) != step.changes {
+			t.Errorf("%+v: changes %+v", step, c)
+		}
+		now = to
+	}
+	if len(s.Changes) != 8 {
+		t.Errorf("%d changes are recorded, want 8", len(s.Changes))
 	}
 }
 

@@ -4,6 +4,7 @@
 //
 //	config.net                    the network it was started with
 //	metrics.jsonl                 what it did, line by line (package metrics)
+//	orders/, lock                 how other programs reach it while it goes on
 //	checkpoints/newest.safetensors, best.safetensors, pass-0010.safetensors
 //
 // Everything that a step does depends on the seed, the step and the checkpoint
@@ -19,11 +20,14 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"alexnet/checkpoint"
 	"alexnet/dnn"
+	"alexnet/internal/lock"
 	"alexnet/internal/metrics"
 	"alexnet/loader"
 	"alexnet/model"
@@ -40,6 +44,7 @@ type Config struct {
 	Devices []dnn.Device
 	Dir     string // of the run
 	Resume  bool   // go on from the newest checkpoint in Dir; else Dir must hold no run
+	Desk    *Desk  // takes orders, if not nil; those that come by [Send] are always taken
 
 	Steps     int64 // stop after so many, if not 0, instead of the network's passes
 	SaveEvery int64 // steps between checkpoints, if not 0, besides one after each pass
@@ -72,6 +77,7 @@ type run struct {
 	tensors []checkpoint.Tensor
 	tested  metrics.Metric // the last test
 	sched   schedule
+	rates   rates
 
 	runner *plan.Runner
 	train  *plan.Program
@@ -90,9 +96,14 @@ type interval struct {
 }
 
 // Run trains until the passes are done, the context is cancelled (it saves a
-// checkpoint first and returns the context's error), or something fails.
+// checkpoint first and returns the context's error), it is ordered to stop (the
+// same with [ErrStopped]), or something fails.
 func Run(ctx context.Context, c Config) (err error) {
 	r := &run{Config: c, sched: newSchedule(), saved: -1}
+	if r.Desk == nil {
+		r.Desk = NewDesk()
+	}
+	defer r.Desk.end()
 	r.tested.Loss, r.tested.Top1Error = math.NaN(), math.NaN()
 	if err := r.check(); err != nil {
 		return err
@@ -102,10 +113,18 @@ func Run(ctx context.Context, c Config) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, r.runner.Close()) }()
-	if err := r.start(ctx); err != nil {
+	held, err := r.start(ctx)
+	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, held.Close()) }()
 	defer func() { err = errors.Join(err, r.record.Close()) }()
+	var box sync.WaitGroup
+	defer box.Wait()
+	open, closeBox := context.WithCancel(context.WithoutCancel(ctx)) // until the loop has ended, whatever ends it
+	defer closeBox()
+	defer r.Desk.end()
+	box.Go(func() { mailbox(open, r.path(ordersDir), r.Desk, r.Message) })
 	return r.loop(ctx)
 }
 
@@ -158,28 +177,58 @@ func (r *run) prepare() (err error) {
 }
 
 // start makes the run's folder and the first weights, or takes both from where
-// an earlier run stopped.
-func (r *run) start(ctx context.Context) error {
-	if r.Resume {
-		if err := r.restore(); err != nil {
-			return err
-		}
-	} else {
+// an earlier run stopped. It returns the lock of the folder.
+func (r *run) start(ctx context.Context) (held *os.File, err error) {
+	if !r.Resume {
 		if _, err := os.Stat(r.path(ConfigFile)); err == nil {
-			return fmt.Errorf("%s holds a run already: go on with it (-resume), or choose another folder (-run)", r.Dir)
+			return nil, fmt.Errorf("%s holds a run already: go on with it (-resume), or choose another folder (-run)", r.Dir)
 		}
 		if err := os.MkdirAll(r.path(filepath.Dir(Newest)), 0o777); err != nil {
-			return err
+			return nil, err
 		}
-		if err := renameio.WriteFile(r.path(ConfigFile), []byte(r.Text), 0o666); err != nil {
-			return err
+	}
+	if held, err = r.lock(ctx); err != nil {
+		return nil, err
+	}
+	if err := errors.Join(r.open(ctx), openMailbox(r.path(ordersDir))); err != nil {
+		return nil, errors.Join(err, held.Close())
+	}
+	return held, nil
+}
+
+// lock keeps other programs from training in the folder. One that looks whether a
+// training goes on there has the lock for a moment.
+func (r *run) lock(ctx context.Context) (*os.File, error) {
+	for tries := 10; ; tries-- {
+		held, err := lock.Take(r.path(lockFile))
+		if !errors.Is(err, lock.ErrHeld) {
+			return held, err
 		}
+		if tries == 0 {
+			return nil, fmt.Errorf("another training goes on in %s: wait for it, or choose another folder (-run)", r.Dir)
+		}
+		select {
+		case <-time.After(lookEvery / 10):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// open makes or reads what is in the folder.
+func (r *run) open(ctx context.Context) (err error) {
+	if r.Resume {
+		err = r.restore()
+	} else if err = renameio.WriteFile(r.path(ConfigFile), []byte(r.Text), 0o666); err == nil {
 		r.begin()
 	}
+	if err != nil {
+		return err
+	}
+	r.rates = r.sched.rates(r.Net, int64(r.sched.Tested))
 	if err := load(ctx, r.runner, r.train, r.tensors); err != nil {
 		return fmt.Errorf("%s: %w", r.path(Newest), err)
 	}
-	var err error
 	path := r.path(MetricsFile)
 	if r.Resume {
 		r.record, err = metrics.Resume(path, r.step)
@@ -187,7 +236,10 @@ func (r *run) start(ctx context.Context) error {
 	if !r.Resume || errors.Is(err, fs.ErrNotExist) && r.step == 0 {
 		r.record, err = metrics.Create(path)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return r.announce(slices.DeleteFunc(slices.Clone(r.sched.Changes), func(c change) bool { return c.Step < r.step }))
 }
 
 func (r *run) path(name string) string { return filepath.Join(r.Dir, filepath.FromSlash(name)) }
@@ -258,7 +310,7 @@ func (r *run) loop(ctx context.Context) (err error) {
 	batch := int64(r.Net.Train.Batch)
 	batches, err := r.Set.Train(ctx, loader.Options{
 		Split: "train", Rows: int(batch), Height: r.Net.Input.H, Width: r.Net.Input.W,
-		Mirror: r.Net.Data.Mirror, Color: r.Net.Data.Color, Seed: r.Net.Train.Seed, Memory: r.memory.take,
+		Mirror: r.Net.Data.Mirror, Color: r.Net.Data.Color, ColorPasses: r.Net.Data.Until, Seed: r.Net.Train.Seed, Memory: r.memory.take,
 	}, r.step*batch)
 	if err != nil {
 		return err
@@ -274,6 +326,11 @@ func (r *run) loop(ctx context.Context) (err error) {
 				return r.interrupted(ctx, err)
 			}
 		}
+		if q := r.Desk.next(); q != nil {
+			if err := r.carryOut(q); err != nil {
+				return err
+			}
+		}
 		if r.step >= r.steps {
 			break
 		}
@@ -284,7 +341,7 @@ func (r *run) loop(ctx context.Context) (err error) {
 		if err != nil {
 			return r.interrupted(ctx, err)
 		}
-		if err := r.learn(b, r.sched.rate(r.Net.Train, passes)); err != nil {
+		if err := r.learn(b); err != nil {
 			return err
 		}
 		batches.Release(b) // the loss is known, so its upload is over
@@ -313,10 +370,10 @@ func (r *run) loop(ctx context.Context) (err error) {
 // meanwhile, and learn returns before they have updated the weights, so that they
 // find the next step waiting and never stand still. Once the loss is known, so are
 // the step's uploads over, and the host can be set for the next.
-func (r *run) learn(b *loader.Batch, rate float64) error {
+func (r *run) learn(b *loader.Batch) error {
 	ctx := context.Background() // a step that was begun is finished
 	p, h := r.train, r.host
-	h.set(b, r.step, rate)
+	h.set(b, r.step, r.rates.layer)
 	if err := r.runner.Launch(ctx, p, 0, p.Update, &h.slots); err != nil {
 		return err
 	}
@@ -326,7 +383,7 @@ func (r *run) learn(b *loader.Batch, rate float64) error {
 	n := float64(p.Batch)
 	loss := float64(h.stats[dnn.StatLoss]) / n
 	if math.IsNaN(loss) || math.IsInf(loss, 0) {
-		return r.diverged(ctx, loss, rate)
+		return r.diverged(ctx, loss, r.rates.base)
 	}
 	if err := r.runner.Launch(ctx, p, p.Update, len(p.Steps), &h.slots); err != nil {
 		return err
@@ -346,17 +403,16 @@ func (r *run) writeLine() error {
 		return nil
 	}
 	now := time.Now()
-	passes := (r.step - 1) * int64(r.Net.Train.Batch) / r.images
-	m := metrics.Metric{Kind: metrics.Train, Step: r.step, Epoch: r.epoch(),
+	m := metrics.Metric{Kind: metrics.Train, Step: r.step, Epoch: r.epochAt(r.step),
 		Loss: l.loss / l.images, Top1Error: l.top1 / l.images, Top5Error: l.top5 / l.images,
-		Rate: r.sched.rate(r.Net.Train, passes), ImagesPerSecond: l.images / now.Sub(l.started).Seconds()}
+		Rate: r.rates.base, ImagesPerSecond: l.images / now.Sub(l.started).Seconds()}
 	*l = interval{started: now}
 	r.Log(m)
 	return r.record.Write(m)
 }
 
-func (r *run) epoch() float64 {
-	return float64(r.step) * float64(r.Net.Train.Batch) / float64(r.images)
+func (r *run) epochAt(step int64) float64 {
+	return float64(step) * float64(r.Net.Train.Batch) / float64(r.images)
 }
 
 // endPass tests the network and saves a checkpoint.
@@ -364,30 +420,38 @@ func (r *run) endPass(ctx context.Context, passes int) error {
 	if err := r.writeLine(); err != nil {
 		return err
 	}
-	best := false
+	best, why := false, "as the network's file says"
+	divided := r.sched.Divided
 	if images(r.Set, "test") > 0 {
 		started := time.Now()
 		result, err := r.evaluate(ctx)
 		if err != nil {
 			return err
 		}
-		r.tested = metrics.Metric{Kind: metrics.Test, Step: r.step, Epoch: r.epoch(),
+		r.tested = metrics.Metric{Kind: metrics.Test, Step: r.step, Epoch: r.epochAt(r.step),
 			Loss: result.Loss, Top1Error: result.Top1Error, Top5Error: result.Top5Error,
-			Rate: r.sched.rate(r.Net.Train, int64(passes)-1), ImagesPerSecond: float64(result.Images) / time.Since(started).Seconds()}
+			Rate: r.rates.base, ImagesPerSecond: float64(result.Images) / time.Since(started).Seconds()}
 		best = r.sched.tested(r.Net.Train, result.Top1Error)
 		r.Log(r.tested)
 		if err := r.record.Write(r.tested); err != nil {
 			return err
 		}
 	}
-	tested := r.sched.Tested
-	r.sched.Tested = passes
+	if r.sched.Divided > divided {
+		why = "on a plateau of the test error"
+	}
+	tested, to := r.sched.Tested, r.sched.rates(r.Net, int64(passes))
+	changes := r.sched.changed(r.Net, r.rates, to, r.step, why)
+	r.rates, r.sched.Tested = to, passes
 	var names []string
 	if best {
 		names = append(names, Best)
 	}
 	if r.KeepEvery > 0 && passes/r.KeepEvery > tested/r.KeepEvery { // a step may end several passes
 		names = append(names, fmt.Sprintf("checkpoints/pass-%04d.safetensors", passes))
+	}
+	if err := r.announce(changes); err != nil {
+		return err
 	}
 	r.line.started = time.Now()
 	return r.save(names...)

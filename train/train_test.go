@@ -163,7 +163,7 @@ func stepByStep(t *testing.T, net *model.Net, set *loader.Set, devices []dnn.Dev
 	for step := range steps {
 		b, err := batches.Next(ctx)
 		check(t, err)
-		h.set(b, int64(step), net.Train.Rate)
+		h.set(b, int64(step), slices.Repeat([]float64{net.Train.Rate}, len(net.Layers)))
 		check(t, r.Launch(ctx, p, 0, len(p.Steps), &h.slots))
 		check(t, r.Synchronize(ctx))
 		losses = append(losses, float64(h.stats[dnn.StatLoss])/float64(p.Batch))

@@ -77,6 +77,14 @@ func trainAction(c *cli.Context) (err error) {
 		Testing:  testing.update,
 		Message:  training.printf,
 		Log: func(m metrics.Metric) {
+			if m.Kind == metrics.Change {
+				of := ""
+				if m.Layer != "" {
+					of = " of " + m.Layer
+				}
+				training.printf("step %d: the rate%s is %g from now on: %s", m.Step, of, m.Rate, m.Why)
+				return
+			}
 			if m.Kind == metrics.Test {
 				testing.end()
 				training.printf("pass %.0f: test error %.2f%% (top-5 %.2f%%), loss %.4f, rate %g",
@@ -91,7 +99,7 @@ func trainAction(c *cli.Context) (err error) {
 	training.end()
 	testing.end()
 	damage.report()
-	if errors.Is(err, context.Canceled) {
+	if errors.Is(err, context.Canceled) || errors.Is(err, train.ErrStopped) {
 		return fmt.Errorf("stopped; the run is saved. Go on with: alexnet train -resume -run %s%s", quoted(dir), again(c))
 	}
 	if err != nil {

@@ -82,7 +82,7 @@ func reluGradient(y, dy, dx []float32) {
 func (p *preparation) dropout(op dnn.Dropout) []loop {
 	n := op.Batch * op.Count
 	x, y := p.floats(op.X, n), p.floats(op.Y, n)
-	control := p.bytes(op.Control, dnn.ControlBytes)
+	control := p.bytes(op.Control, int(dnn.ControlBytes(0)))
 	threshold := uint64(math.Round(op.Rate * (1 << 32)))
 	purpose := philox.Dropout.Layer(op.Layer)
 	return blocks(n, func(from, to int) {
@@ -156,10 +156,10 @@ func addSlabs(y []float32, xs [][]float32, slabs []dnn.Slab, row, at int) {
 
 // update is the step of section 5 in one pass.
 func (p *preparation) update(op dnn.Update) []loop {
-	control := p.bytes(op.Control, dnn.ControlBytes)
+	control := p.bytes(op.Control, int(dnn.ControlBytes(op.Index+1)))
 	g, w, v := p.floats(op.G, op.Count), p.floats(op.W, op.Count), p.floats(op.V, op.Count)
 	return blocks(op.Count, func(from, to int) {
-		rate := op.Rate * math.Float32frombits(binary.LittleEndian.Uint32(control[4:]))
+		rate := op.Rate * math.Float32frombits(binary.LittleEndian.Uint32(control[4*(1+op.Index):]))
 		step(g[from:to], w[from:to], v[from:to], op.Momentum, op.Decay*rate, rate)
 	})
 }

@@ -70,9 +70,13 @@ func (r *rig) poison(n int) dnn.Tensor {
 	return r.floats(x)
 }
 
-func (r *rig) control(step uint32, rate float32) dnn.Tensor {
+func (r *rig) control(step uint32, rates ...float32) dnn.Tensor {
 	r.Helper()
-	return r.ints([]int32{int32(step), int32(math.Float32bits(rate))})
+	words := []int32{int32(step)}
+	for _, rate := range rates {
+		words = append(words, int32(math.Float32bits(rate)))
+	}
+	return r.ints(words)
 }
 
 func (r *rig) at(t dnn.Tensor) dnn.Buffer { return r.buffers[t-1] }

@@ -449,8 +449,8 @@ func TestUpdate(t *testing.T) {
 	r := newRig(t)
 	w := s.normals(n)
 	ww, wv := wide(w), make([]float64, n)
-	tw, tv, tg, tc := r.floats(w), r.floats(make([]float32, n)), r.poison(n), r.control(0, rate)
-	task := r.prepare(dnn.Update{Count: n, Momentum: momentum, Decay: decay, Rate: factor, Control: tc, G: tg, W: tw, V: tv})
+	tw, tv, tg, tc := r.floats(w), r.floats(make([]float32, n)), r.poison(n), r.control(0, 77, rate)
+	task := r.prepare(dnn.Update{Count: n, Momentum: momentum, Decay: decay, Rate: factor, Index: 1, Control: tc, G: tg, W: tw, V: tv})
 	for range 5 {
 		g := s.normals(n)
 		check(t, r.stream.Upload(r.at(tg), bytesOf(g)))

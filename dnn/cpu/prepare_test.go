@@ -65,6 +65,8 @@ func TestPrepareRefuses(t *testing.T) {
 		{dnn.Input{Batch: 1, Out: dnn.Shape{C: 3, H: 2, W: 2}, MeanH: 1, MeanW: 2, Pixels: x, Views: x, Mean: x, Y: y}, "smaller than the patch"},
 		{dnn.SoftmaxForward{Batch: 1, Classes: 65, X: x, Y: y, Labels: x, Stats: y}, "X needs 260 bytes"},
 		{dnn.Update{Count: 65, Control: x, G: x, W: x, V: y}, "G needs 260 bytes"},
+		{dnn.Update{Count: 64, Index: 63, Control: x, G: x, W: x, V: y}, "Control needs 260 bytes"},
+		{dnn.Update{Count: 64, Index: -1, Control: x, G: x, W: x, V: y}, "rate number -1"},
 	} {
 		_, err := r.device.Prepare(c.op, r.at)
 		if err == nil || !strings.Contains(err.Error(), c.want) {

@@ -193,7 +193,9 @@ func (r *rig) fill(name string, mem []byte, op dnn.Op) {
 		}
 	case "Control":
 		word(0, 7)
-		word(1, math.Float32bits(0.01))
+		for i := range len(mem)/4 - 1 {
+			word(1+i, math.Float32bits(0.01*float32(1+i)))
+		}
 	case "Labels":
 		classes := 0
 		switch o := op.(type) {
@@ -312,7 +314,7 @@ func (r *rig) operations() []dnn.Op {
 		dnn.Sum{Rows: 1, Width: count, X: []dnn.Slab{{T: 1}}, Y: dnn.Slab{T: 2}},
 		dnn.Sum{Rows: full.Batch, Width: full.In, Y: dnn.Slab{T: 4, Stride: full.In},
 			X: []dnn.Slab{{T: 1, Offset: 3, Stride: full.In + 2}, {T: 2, Stride: full.In}, {T: 3, Offset: 1, Stride: full.In + 9}}},
-		dnn.Update{Count: count, Momentum: 0.9, Decay: 5e-4, Rate: 2, Control: 1, G: 2, W: 3, V: 4})
+		dnn.Update{Count: count, Momentum: 0.9, Decay: 5e-4, Rate: 2, Index: r.IntN(4), Control: 1, G: 2, W: 3, V: 4})
 }
 
 func TestOperations(t *testing.T) {

@@ -267,7 +267,7 @@ func (p *preparation) prepare(op dnn.Op) (binding, error) {
 		return p.sum(o)
 	case dnn.Update:
 		return p.fixed(kernels.Update{Control: p.at[o.Control], G: p.at[o.G], W: p.at[o.W], V: p.at[o.V],
-			Count: int64(o.Count), Momentum: o.Momentum, Decay: o.Decay, Rate: o.Rate})
+			Count: int64(o.Count), Momentum: o.Momentum, Decay: o.Decay, Rate: o.Rate, Index: p.i32(o.Index)})
 	}
 	return nil, errors.New("not an operation of package dnn") // dnn.Needs has said so before
 }

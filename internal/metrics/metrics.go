@@ -1,7 +1,9 @@
 // Package metrics is the record of a run, metrics.jsonl: one JSON object a line,
-// one line for each reported training step and for each test.
+// one line for each reported training step, for each test, and for each change of
+// a learning rate.
 //
 //	{"kind":"train","step":100,"epoch":0.01,"loss":6.9,"top1_error":0.999,"top5_error":0.995,"rate":0.01,"images_per_second":512}
+//	{"kind":"change","step":120,"epoch":0.012,"layer":"conv1","rate":0.001,"why":"by hand, from the page"}
 //
 // A line counts from the moment its newline is written. What follows the last
 // newline was torn by a crash: readers pass over it, and Resume cuts it off.
@@ -22,23 +24,29 @@ import (
 const (
 	Train = "train" // means over the training batches since the line before
 	Test  = "test"  // means over the whole test set
+	// Change is not a measurement: from here on the rate is another.
+	Change = "change"
 )
 
 // Metric is one line.
 type Metric struct {
-	Kind            string  `json:"kind"`              // Train or Test
+	Kind            string  `json:"kind"`              // Train, Test or Change
 	Step            int64   `json:"step"`              // updates of the weights so far
 	Epoch           float64 `json:"epoch"`             // passes over the training set so far
 	Loss            float64 `json:"loss"`              // cross-entropy in nats, mean over images
 	Top1Error       float64 `json:"top1_error"`        // 0 to 1
 	Top5Error       float64 `json:"top5_error"`        // 0 to 1
-	Rate            float64 `json:"rate"`              // learning rate of the step
+	Rate            float64 `json:"rate"`              // learning rate of the step, but for layers that have their own
 	ImagesPerSecond float64 `json:"images_per_second"` // over the time since the line before
+
+	// Of a Change, which has an epoch and a rate and none of the other numbers.
+	Layer string `json:"layer,omitempty"` // whose rate it is, or "": of all that have none of their own
+	Why   string `json:"why,omitempty"`
 }
 
 func (m *Metric) check() error {
-	if m.Kind != Train && m.Kind != Test {
-		return fmt.Errorf("kind is %q, want %q or %q", m.Kind, Train, Test)
+	if m.Kind != Train && m.Kind != Test && m.Kind != Change {
+		return fmt.Errorf("kind is %q, want %q, %q or %q", m.Kind, Train, Test, Change)
 	}
 	if m.Step < 0 {
 		return fmt.Errorf("step is %d, want 0 or more", m.Step)
@@ -60,11 +68,32 @@ func (m *Metric) appendJSON(b []byte) ([]byte, error) {
 	b = append(b, `","step":`...)
 	b = strconv.AppendInt(b, m.Step, 10)
 	b = appendNumber(b, "epoch", m.Epoch)
+	if m.Kind == Change {
+		return m.appendChange(b)
+	}
 	b = appendNumber(b, "loss", m.Loss)
 	b = appendNumber(b, "top1_error", m.Top1Error)
 	b = appendNumber(b, "top5_error", m.Top5Error)
 	b = appendNumber(b, "rate", m.Rate)
 	b = appendNumber(b, "images_per_second", m.ImagesPerSecond)
+	return append(b, '}'), nil
+}
+
+// appendChange ends the line of a change.
+func (m *Metric) appendChange(b []byte) ([]byte, error) {
+	layer, err := json.Marshal(m.Layer)
+	if err != nil {
+		return nil, err
+	}
+	why, err := json.Marshal(m.Why)
+	if err != nil {
+		return nil, err
+	}
+	if m.Layer != "" {
+		b = append(append(b, `,"layer":`...), layer...)
+	}
+	b = appendNumber(b, "rate", m.Rate)
+	b = append(append(b, `,"why":`...), why...)
 	return append(b, '}'), nil
 }
 

@@ -124,7 +124,7 @@ func TestReadErrors(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
 		{"not JSON", good + "hello\n" + good, "run:2: invalid character"},
 		{"empty line", good + "\n", "run:2: "},
-		{"other kind", good + good + `{"kind":"valid","step":1}` + "\n", `run:3: kind is "valid", want "train" or "test"`},
+		{"other kind", good + good + `{"kind":"valid","step":1}` + "\n", `run:3: kind is "valid", want "train", "test" or "change"`},
 		{"no step", `{"kind":"train"}` + "\n", `run:1: there is no "step"`},
 		{"null", "null\n", `run:1: there is no "step"`},
 		{"negative step", `{"kind":"train","step":-1}` + "\n", "run:1: step is -1"},

@@ -28,7 +28,9 @@ func Create(path string) (*Writer, error) {
 }
 
 // Resume goes on with the record of a run that is taken up again after step: it
-// cuts off what was recorded for later steps, and a torn last line.
+// cuts off what was recorded for later steps, and a torn last line. It cuts off
+// the changes at the step itself, too, which stand after its other lines: the
+// checkpoint may be from before one of them, and the run knows which it has.
 func Resume(path string, step int64) (*Writer, error) {
 	f, err := open(path, os.O_RDWR|os.O_APPEND)
 	if err != nil {
@@ -49,7 +51,7 @@ func (w *Writer) cut(step int64) error {
 		if err != nil {
 			return fmt.Errorf("%w; mend or remove that line to resume", err)
 		}
-		if l.Step > step {
+		if l.Step > step || l.Step == step && l.Kind == Change {
 			break
 		}
 		w.size = l.end

@@ -167,7 +167,7 @@ func do(op dnn.Op, at func(dnn.Tensor) []float64) {
 		sum(o, at)
 	case dnn.Update:
 		w, v, g := at(o.W), at(o.V), at(o.G)
-		rate := at(o.Control)[1] * float64(o.Rate)
+		rate := at(o.Control)[1+o.Index] * float64(o.Rate)
 		for i := range w {
 			v[i] = float64(o.Momentum)*v[i] - float64(o.Decay)*rate*w[i] - rate*g[i]
 			w[i] += v[i]

@@ -8,9 +8,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"alexnet/internal/durable"
+	"alexnet/internal/lock"
 
 	"github.com/google/renameio/v2"
 )
@@ -97,32 +97,25 @@ func (out *output) free() error {
 // own takes the lock, without which two programs could pack into one folder.
 func (out *output) own() error {
 	path := filepath.Join(out.temp, lockFile)
-	lock, err := os.Create(path)
+	l, err := lock.Take(path)
+	if errors.Is(err, lock.ErrHeld) {
+		return fmt.Errorf("%s: another program is packing into it; wait for it, or choose another folder", out.temp)
+	}
 	if err != nil {
 		return err
 	}
-	err = syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-	switch {
-	case errors.Is(err, syscall.EWOULDBLOCK):
-		err = fmt.Errorf("%s: another program is packing into it; wait for it, or choose another folder", out.temp)
-	case err != nil:
-		err = fmt.Errorf("%s: locking it: %w; choose a folder on a disk that can", path, err)
-	default:
-		// The program that had the lock may have removed the file with it.
-		var there, ours os.FileInfo
-		if there, err = os.Stat(path); err == nil {
-			if ours, err = lock.Stat(); err == nil && !os.SameFile(there, ours) {
-				err = os.ErrNotExist
-			}
-		}
-		if err != nil {
-			err = fmt.Errorf("%s: another program was packing into it until now (%w); try again", out.temp, err)
+	// The program that had the lock may have removed the file with it.
+	there, err := os.Stat(path)
+	if err == nil {
+		var ours os.FileInfo
+		if ours, err = l.Stat(); err == nil && !os.SameFile(there, ours) {
+			err = os.ErrNotExist
 		}
 	}
 	if err != nil {
-		return errors.Join(err, lock.Close())
+		return errors.Join(fmt.Errorf("%s: another program was packing into it until now (%w); try again", out.temp, err), l.Close())
 	}
-	out.lock = lock
+	out.lock = l
 	return nil
 }
 

@@ -153,6 +153,7 @@ type (
 		Control, G, W, V      cu.DevicePtr
 		Count                 int64
 		Momentum, Decay, Rate float32
+		Index                 int32 // of the rate in Control
 	}
 	// ToBFloat16 rounds to nearest even; a NaN stays one.
 	ToBFloat16 struct {

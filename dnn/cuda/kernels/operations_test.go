@@ -405,9 +405,9 @@ func TestUpdate(t *testing.T) {
 	s := newSource(12)
 	for _, n := range []int{1, 7, 4097} {
 		r := newRig(t)
-		control, g, w, v := r.control(9, 0.3), tensor(r, s.normals(n)), tensor(r, s.normals(n)), tensor(r, s.normals(n))
-		r.same(exact, dnn.Update{Count: n, Momentum: 0.9, Decay: 5e-4, Rate: 0.7, Control: control, G: g, W: w, V: v},
-			kernels.Update{Control: ptr(control), G: ptr(g), W: ptr(w), V: ptr(v), Count: int64(n), Momentum: 0.9, Decay: 5e-4, Rate: 0.7})
+		control, g, w, v := r.control(9, 0.1, 0.2, 0.3), tensor(r, s.normals(n)), tensor(r, s.normals(n)), tensor(r, s.normals(n))
+		r.same(exact, dnn.Update{Count: n, Momentum: 0.9, Decay: 5e-4, Rate: 0.7, Index: 2, Control: control, G: g, W: w, V: v},
+			kernels.Update{Control: ptr(control), G: ptr(g), W: ptr(w), V: ptr(v), Count: int64(n), Momentum: 0.9, Decay: 5e-4, Rate: 0.7, Index: 2})
 	}
 }
 

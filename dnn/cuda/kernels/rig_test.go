@@ -50,8 +50,12 @@ func (r *rig) poison(n int) dnn.Tensor {
 	return tensor(r, slices.Repeat([]uint32{0xffffffff}, n))
 }
 
-func (r *rig) control(step uint32, rate float32) dnn.Tensor {
-	return tensor(r, []uint32{step, math.Float32bits(rate)})
+func (r *rig) control(step uint32, rates ...float32) dnn.Tensor {
+	words := []uint32{step}
+	for _, rate := range rates {
+		words = append(words, math.Float32bits(rate))
+	}
+	return tensor(r, words)
 }
 
 // ptr is how arguments name a tensor; its address takes the place before launch.

@@ -1,14 +1,14 @@
 // Arithmetic on numbers one by one: the step of the weights, scaling, and biases
 // where cuBLASLt's epilogues cannot add them.
 
-// dnn.Update, the step of section 5 of the paper, with ε = rate times the rate in
-// control, which is the step, then that rate:
+// dnn.Update, the step of section 5 of the paper, with ε = rate times rate number
+// index in control, which is the step, then the rates:
 //
 //     v ← momentum v - decay ε w - ε g,  w ← w + v
 extern "C" __global__ void update(const unsigned *control, const float *g, float *w, float *v, long long count,
-    float momentum, float decay, float rate)
+    float momentum, float decay, float rate, int index)
 {
-    float epsilon = rate * __uint_as_float(control[1]);
+    float epsilon = rate * __uint_as_float(control[1 + index]);
     float shrink = decay * epsilon;
     EACH(i, count) {
         float step = momentum * v[i] - shrink * w[i] - epsilon * g[i];

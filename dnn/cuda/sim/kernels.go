@@ -69,7 +69,7 @@ func (a *access) kernel(args kernels.Args) {
 	case kernels.Slab:
 		a.slab(k)
 	case kernels.Update:
-		a.do(dnn.Update{Count: int(k.Count), Momentum: k.Momentum, Decay: k.Decay, Rate: k.Rate, Control: 1, G: 2, W: 3, V: 4},
+		a.do(dnn.Update{Count: int(k.Count), Momentum: k.Momentum, Decay: k.Decay, Rate: k.Rate, Index: int(k.Index), Control: 1, G: 2, W: 3, V: 4},
 			false, k.Control, k.G, k.W, k.V)
 	case kernels.ToBFloat16:
 		x, y := floats(a.read("X", k.X, 4*k.Count, 4)), halves(a.write("Y", k.Y, 2*k.Count, 2))
@@ -232,7 +232,7 @@ func (a *access) maxPoolBackward(k kernels.MaxPoolBackward) {
 // dropout is given a purpose, from which dnn.Dropout's layer does not follow.
 func (a *access) dropout(k kernels.Dropout) {
 	count := int64(k.Batch) * int64(k.Count)
-	control := ints(a.read("Control", k.Control, dnn.ControlBytes, 4))
+	control := ints(a.read("Control", k.Control, dnn.ControlBytes(0), 4))
 	x, y := floats(a.read("X", k.X, 4*count, 4)), floats(a.write("Y", k.Y, 4*count, 4))
 	if !a.ready(true) {
 		return

@@ -206,8 +206,8 @@ func TestKernels(t *testing.T) {
 			t.Errorf("its gradient: %v", dx)
 		}
 
-		// Those that read the step and the rate.
-		control := l.bytes(raw.Bytes([]uint32{9, math.Float32bits(0.5)}))
+		// Those that read the step and a rate.
+		control := l.bytes(raw.Bytes([]uint32{9, math.Float32bits(7), math.Float32bits(0.5)}))
 		const features, first, count = 11, 4, 6
 		masked, ms := num(c.Batch * count)
 		for n := range c.Batch {
@@ -224,7 +224,7 @@ func TestKernels(t *testing.T) {
 		weights, wts := num(20)
 		velocity, vs := num(20)
 		grads, gs := num(20)
-		run(kernels.Update{Control: control, G: grads, W: weights, V: velocity, Count: 20, Momentum: 0.75, Decay: 0.25, Rate: 2})
+		run(kernels.Update{Control: control, G: grads, W: weights, V: velocity, Count: 20, Momentum: 0.75, Decay: 0.25, Rate: 2, Index: 1})
 		for i := range wts {
 			vs[i] = 0.75*vs[i] - 0.25*wts[i] - gs[i] // the rate is 2 * 0.5
 			wts[i] += vs[i]
