@@ -4,6 +4,7 @@
 //
 //	config.net                    the network it was started with
 //	metrics.jsonl                 what it did, line by line (package metrics)
+//	events.out.tfevents.*         the same for TensorBoard (package tensorboard)
 //	orders/, lock                 how other programs reach it while it goes on
 //	checkpoints/newest.safetensors, best.safetensors, pass-0010.safetensors
 //
@@ -85,7 +86,7 @@ type run struct {
 	memory memory // of the first device; given back after the runner
 	host   *host
 	probs  *host // for tests
-	record *metrics.Writer
+	record *record
 	line   interval
 }
 
@@ -231,10 +232,10 @@ func (r *run) open(ctx context.Context) (err error) {
 	}
 	path := r.path(MetricsFile)
 	if r.Resume {
-		r.record, err = metrics.Resume(path, r.step)
+		r.record, err = resumeRecord(r.Dir, path, r.step)
 	}
 	if !r.Resume || errors.Is(err, fs.ErrNotExist) && r.step == 0 {
-		r.record, err = metrics.Create(path)
+		r.record, err = newRecord(r.Dir, path, r.Text)
 	}
 	if err != nil {
 		return err
@@ -433,7 +434,7 @@ func (r *run) endPass(ctx context.Context, passes int) error {
 			Rate: r.rates.base, ImagesPerSecond: float64(result.Images) / time.Since(started).Seconds()}
 		best = r.sched.tested(r.Net.Train, result.Top1Error)
 		r.Log(r.tested)
-		if err := r.record.Write(r.tested); err != nil {
+		if err := errors.Join(r.record.Write(r.tested), r.drawKernels()); err != nil {
 			return err
 		}
 	}
