@@ -45,6 +45,7 @@ type Config struct {
 	Devices []dnn.Device
 	Dir     string // of the run
 	Resume  bool   // go on from the newest checkpoint in Dir; else Dir must hold no run
+	Init    string // the checkpoint whose layers to start from, if not ""; a Message says what is taken of each
 	Desk    *Desk  // takes orders, if not nil; those that come by [Send] are always taken
 
 	Steps     int64 // stop after so many, if not 0, instead of the network's passes
@@ -192,6 +193,9 @@ func (r *run) start(ctx context.Context) (held *os.File, err error) {
 		return nil, err
 	}
 	if err := errors.Join(r.open(ctx), openMailbox(r.path(ordersDir))); err != nil {
+		if r.record != nil {
+			err = errors.Join(err, r.record.Close())
+		}
 		return nil, errors.Join(err, held.Close())
 	}
 	return held, nil
@@ -220,8 +224,8 @@ func (r *run) lock(ctx context.Context) (*os.File, error) {
 func (r *run) open(ctx context.Context) (err error) {
 	if r.Resume {
 		err = r.restore()
-	} else if err = renameio.WriteFile(r.path(ConfigFile), []byte(r.Text), 0o666); err == nil {
-		r.begin()
+	} else {
+		err = r.begin()
 	}
 	if err != nil {
 		return err
@@ -240,15 +244,38 @@ func (r *run) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	return r.announce(slices.DeleteFunc(slices.Clone(r.sched.Changes), func(c change) bool { return c.Step < r.step }))
+	if r.Resume {
+		return r.announce(slices.DeleteFunc(slices.Clone(r.sched.Changes), func(c change) bool { return c.Step < r.step }))
+	}
+	if r.Init != "" { // a run that is resumed does not look there again
+		if err := r.save(); err != nil {
+			return err
+		}
+	}
+	return renameio.WriteFile(r.path(ConfigFile), []byte(r.Text), 0o666) // now there is a run
 }
 
 func (r *run) path(name string) string { return filepath.Join(r.Dir, filepath.FromSlash(name)) }
 
 // begin makes the first tensors.
-func (r *run) begin() {
+func (r *run) begin() error {
 	info := r.Set.Info()
 	r.tensors = initial(r.train, meanOf(r.Net.Data.Mean, r.Set.Mean(), r.Set.RGB(), info.Height, info.Width))
+	if r.Init == "" {
+		return nil
+	}
+	c, err := checkpoint.Read(r.Init)
+	if err != nil {
+		return err
+	}
+	taken, err := transfer(r.Net, classNames(r.Set), r.tensors, c)
+	if err != nil {
+		return fmt.Errorf("%s: %w", r.Init, err)
+	}
+	for _, t := range taken {
+		r.Message("%s", t)
+	}
+	return nil
 }
 
 // restore takes tensors and state from the newest checkpoint. A run that was
@@ -261,8 +288,7 @@ func (r *run) restore() error {
 	}
 	c, err := checkpoint.Read(path)
 	if errors.Is(err, fs.ErrNotExist) && len(others) == 0 {
-		r.begin()
-		return nil
+		return r.begin()
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s is missing: to go on from another checkpoint, copy it there; there are %v", path, others)

@@ -33,6 +33,7 @@ var trainCommand = &cli.Command{
 	Flags: append(runFlags(),
 		configFlag(), setFlag(), dataFlag(), skipFlag(),
 		&cli.StringFlag{Name: "run", Usage: "the run's `FOLDER` (default: runs/NAME of the network)"},
+		&cli.StringFlag{Name: "init", Usage: "start from the layers of `CHECKPOINT` that have the same names and shapes"},
 		&cli.BoolFlag{Name: "resume", Usage: "go on with the run of -run from its newest checkpoint"},
 		&cli.Uint64Flag{Name: "seed", Usage: "of all random numbers, instead of the network's `N`"},
 		&cli.Int64Flag{Name: "steps", Usage: "stop after `N` steps, whatever the network's passes"},
@@ -71,7 +72,7 @@ func trainAction(c *cli.Context) (err error) {
 	training, testing := newProgress(w, "training", "steps"), newProgress(w, "testing", "images")
 	damage := skipDamage(c, set, training)
 	config := train.Config{
-		Net: net, Text: string(text), Set: set, Devices: on.Devices, Dir: dir,
+		Net: net, Text: string(text), Set: set, Devices: on.Devices, Dir: dir, Init: c.String("init"),
 		Resume: c.Bool("resume"), Steps: c.Int64("steps"), SaveEvery: c.Int64("save"), KeepEvery: c.Int("keep"),
 		Progress: func(done, total int64) { testing.end(); training.update(done, total) },
 		Testing:  testing.update,
@@ -140,6 +141,9 @@ func whatToTrain(c *cli.Context) (net *model.Net, text []byte, dir string, err e
 	if c.Bool("resume") {
 		if dir == "" {
 			return nil, nil, "", usagef("which run is to go on? Give -run FOLDER")
+		}
+		if c.IsSet("init") {
+			return nil, nil, "", usagef("-init: a run that goes on starts from its own checkpoint")
 		}
 		for _, name := range []string{"config", "set", "seed"} {
 			if c.IsSet(name) {
