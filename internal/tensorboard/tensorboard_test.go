@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"alexnet/internal/tensorboard/eventtest"
 	"alexnet/internal/testenv"
 )
 
@@ -25,25 +26,14 @@ func check(t *testing.T, err error) {
 	}
 }
 
-// written returns the events of the files in dir, in the order of their names.
-func written(t *testing.T, dir string) (events []event) {
+// written returns the events of the files in dir.
+func written(t *testing.T, dir string) []eventtest.Event {
 	t.Helper()
-	paths, err := filepath.Glob(filepath.Join(dir, Prefix+"*"))
+	events, err := eventtest.Read(dir)
 	check(t, err)
-	for _, path := range paths {
-		b, err := os.ReadFile(path)
-		check(t, err)
-		all, err := records(b)
-		if err != nil {
-			t.Fatalf("%s: %v", path, err)
-		}
-		for _, data := range all {
-			e, err := parse(data)
-			check(t, err)
-			if age := time.Since(time.UnixMicro(int64(1e6 * e.time))); age < -time.Second || age > time.Hour {
-				t.Errorf("an event is %v old", age)
-			}
-			events = append(events, e)
+	for _, e := range events {
+		if age := time.Since(time.UnixMicro(int64(1e6 * e.Time))); age < -time.Second || age > time.Hour {
+			t.Errorf("an event is %v old", age)
 		}
 	}
 	return events
@@ -83,34 +73,34 @@ func TestEvents(t *testing.T) {
 	var got []string
 	for _, e := range events {
 		var says []string
-		if e.started {
+		if e.Started {
 			says = append(says, "started")
 		}
-		if e.version != "" {
-			says = append(says, e.version)
+		if e.Version != "" {
+			says = append(says, e.Version)
 		}
-		for _, v := range e.values {
-			s := v.tag
+		for _, v := range e.Values {
+			s := v.Tag
 			switch {
-			case v.png != nil:
-				img, err := png.Decode(bytes.NewReader(v.png))
+			case v.PNG != nil:
+				img, err := png.Decode(bytes.NewReader(v.PNG))
 				check(t, err)
-				if img.Bounds().Size() != image.Pt(5, 3) || v.width != 5 || v.height != 3 || v.colorspace != 4 {
-					t.Errorf("a picture of %v, said to be %dx%d in colour space %d; want 5x3 in 4 (RGBA)", img.Bounds(), v.width, v.height, v.colorspace)
+				if img.Bounds().Size() != image.Pt(5, 3) || v.Width != 5 || v.Height != 3 || v.Colorspace != 4 {
+					t.Errorf("a picture of %v, said to be %dx%d in colour space %d; want 5x3 in 4 (RGBA)", img.Bounds(), v.Width, v.Height, v.Colorspace)
 				}
 				if c := color.RGBAModel.Convert(img.At(4, 2)); c != (color.RGBA{200, 100, 50, 255}) {
 					t.Errorf("its last pixel is %v", c)
 				}
-			case v.plugin != "":
-				if v.plugin != "text" || v.text != "    net tiny\n" || v.kind != 7 || v.dimension != 1 || v.dataClass != 2 {
+			case v.Plugin != "":
+				if v.Plugin != "text" || v.Text != "    net tiny\n" || v.Kind != 7 || v.Dimension != 1 || v.DataClass != 2 {
 					t.Errorf("a text is %+v", v)
 				}
 			default:
-				s += fmt.Sprintf(" %.4g", v.scalar)
+				s += fmt.Sprintf(" %.4g", v.Scalar)
 			}
 			says = append(says, s)
 		}
-		got = append(got, fmt.Sprintf("%d %s", e.step, strings.Join(says, ", ")))
+		got = append(got, fmt.Sprintf("%d %s", e.Step, strings.Join(says, ", ")))
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("the events are\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
@@ -165,7 +155,7 @@ func TestFullDisk(t *testing.T) {
 	}
 	check(t, point(2)) // there is room again
 	check(t, w.Close())
-	if e := written(t, dir); len(e) != 3 || e[2].step != 2 {
+	if e := written(t, dir); len(e) != 3 || e[2].Step != 2 {
 		t.Errorf("the events are %+v, want the first two and that of step 2", e)
 	}
 	if err := testenv.FullDisk(t, 20, func() error { _, err := Create(dir, 0); return err }); err == nil {
@@ -192,8 +182,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 a = EventAccumulator(sys.argv[1])
 a.Reload()
 print(json.dumps({
-	"scalars": {t: [[e.step, e.value] for e in a.Scalars(t)] for t in a.Tags()["scalars"]},
-	"images": {t: [[e.step, e.width, e.height] for e in a.Images(t)] for t in a.Tags()["images"]},
+	"scalars": {t: [[e.Step, e.value] for e in a.Scalars(t)] for t in a.Tags()["scalars"]},
+	"images": {t: [[e.Step, e.width, e.height] for e in a.Images(t)] for t in a.Tags()["images"]},
 	"texts": {t: [a.Tensors(t)[0].tensor_proto.string_val[0].decode(), a.SummaryMetadata(t).plugin_data.plugin_name] for t in a.Tags()["tensors"]},
 }, sort_keys=True).replace(" ", ""))`
 	cmd := exec.CommandContext(t.Context(), python, "-c", read, run(t))

@@ -1,13 +1,77 @@
-package tensorboard
+// Package eventtest reads event files by the description of their format alone,
+// for tests: it shares nothing with package tensorboard, which writes them.
+package eventtest
 
 import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"os"
+	"path/filepath"
+	"slices"
 )
 
-// What follows reads event files by the description of their format alone: it
-// shares nothing with the writer but its name.
+// Event is what one record says.
+type Event struct {
+	Time    float64 // seconds since 1970
+	Step    int64
+	Version string // of the file's format
+	Started bool   // what was said before of this step and later ones is void
+	Values  []Value
+}
+
+// Value is a number, a picture or a text.
+type Value struct {
+	Tag                        string
+	Scalar                     float32
+	Height, Width, Colorspace  uint64 // of PNG
+	PNG                        []byte
+	Plugin, Text               string
+	DataClass, Kind, Dimension uint64 // of Text
+}
+
+// Read returns the events of all files in a run's folder, in their order.
+func Read(dir string) (events []Event, err error) {
+	paths, err := filepath.Glob(filepath.Join(dir, "events.out.tfevents.*"))
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range paths {
+		file, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		all, err := records(file)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		for _, data := range all {
+			e, err := parse(data)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", path, err)
+			}
+			events = append(events, e)
+		}
+	}
+	return events, nil
+}
+
+// Shown returns the values of a tag that TensorBoard shows: without those that a
+// later start has made void.
+func Shown(events []Event, tag string) (steps []int64, values []Value) {
+	for _, e := range events {
+		if e.Started {
+			n, _ := slices.BinarySearch(steps, e.Step)
+			steps, values = steps[:n], values[:n]
+		}
+		for _, v := range e.Values {
+			if v.Tag == tag {
+				steps, values = append(steps, e.Step), append(values, v)
+			}
+		}
+	}
+	return steps, values
+}
 
 // records takes a file apart, checks every checksum bit by bit, and returns the data.
 func records(file []byte) ([][]byte, error) {
@@ -94,26 +158,8 @@ func fields(b []byte) ([]field, error) {
 	return all, nil
 }
 
-// event is what one record says.
-type event struct {
-	time    float64
-	step    int64
-	version string
-	started bool
-	values  []value
-}
-
-type value struct {
-	tag                        string
-	scalar                     float32
-	height, width, colorspace  uint64
-	png                        []byte
-	plugin, text               string
-	dataClass, kind, dimension uint64
-}
-
 // parse reads an event; a field that it does not know is an error.
-func parse(b []byte) (e event, err error) {
+func parse(b []byte) (e Event, err error) {
 	// walk calls each with the fields of a message by their path, as 5.1.2.
 	var walk func(path string, b []byte, each func(path string, f field) bool) error
 	walk = func(path string, b []byte, each func(string, field) bool) error {
@@ -131,41 +177,41 @@ func parse(b []byte) (e event, err error) {
 	}
 	unknown := ""
 	err = walk("", b, func(path string, f field) (leaf bool) {
-		last := len(e.values) - 1
+		last := len(e.Values) - 1
 		switch path {
 		case ".1":
-			e.time = math.Float64frombits(f.value)
+			e.Time = math.Float64frombits(f.value)
 		case ".2":
-			e.step = int64(f.value)
+			e.Step = int64(f.value)
 		case ".3":
-			e.version = string(f.bytes)
+			e.Version = string(f.bytes)
 		case ".7.1":
-			e.started = f.value == 1
+			e.Started = f.value == 1
 		case ".5.1":
-			e.values = append(e.values, value{})
+			e.Values = append(e.Values, Value{})
 			return false
 		case ".5.1.1":
-			e.values[last].tag = string(f.bytes)
+			e.Values[last].Tag = string(f.bytes)
 		case ".5.1.2":
-			e.values[last].scalar = math.Float32frombits(uint32(f.value))
+			e.Values[last].Scalar = math.Float32frombits(uint32(f.value))
 		case ".5.1.4.1":
-			e.values[last].height = f.value
+			e.Values[last].Height = f.value
 		case ".5.1.4.2":
-			e.values[last].width = f.value
+			e.Values[last].Width = f.value
 		case ".5.1.4.3":
-			e.values[last].colorspace = f.value
+			e.Values[last].Colorspace = f.value
 		case ".5.1.4.4":
-			e.values[last].png = f.bytes
+			e.Values[last].PNG = f.bytes
 		case ".5.1.8.1":
-			e.values[last].kind = f.value
+			e.Values[last].Kind = f.value
 		case ".5.1.8.2.2.1":
-			e.values[last].dimension = f.value
+			e.Values[last].Dimension = f.value
 		case ".5.1.8.8":
-			e.values[last].text = string(f.bytes)
+			e.Values[last].Text = string(f.bytes)
 		case ".5.1.9.1.1":
-			e.values[last].plugin = string(f.bytes)
+			e.Values[last].Plugin = string(f.bytes)
 		case ".5.1.9.4":
-			e.values[last].dataClass = f.value
+			e.Values[last].DataClass = f.value
 		case ".5", ".7", ".5.1.4", ".5.1.8", ".5.1.8.2", ".5.1.8.2.2", ".5.1.9", ".5.1.9.1":
 			return false
 		default:
