@@ -46,6 +46,7 @@ type Config struct {
 	Dir     string // of the run
 	Resume  bool   // go on from the newest checkpoint in Dir; else Dir must hold no run
 	Init    string // the checkpoint whose layers to start from, if not ""; a Message says what is taken of each
+	Watch   Watch  // looks on, if not nil
 	Desk    *Desk  // takes orders, if not nil; those that come by [Send] are always taken
 
 	Steps     int64 // stop after so many, if not 0, instead of the network's passes
@@ -126,6 +127,9 @@ func Run(ctx context.Context, c Config) (err error) {
 	open, closeBox := context.WithCancel(context.WithoutCancel(ctx)) // until the loop has ended, whatever ends it
 	defer closeBox()
 	defer r.Desk.end()
+	if r.Watch != nil {
+		r.Watch.Started(r.step, r.steps, r.train, r.test)
+	}
 	box.Go(func() { mailbox(open, r.path(ordersDir), r.Desk, r.Message) })
 	return r.loop(ctx)
 }
@@ -373,6 +377,9 @@ func (r *run) loop(ctx context.Context) (err error) {
 		}
 		batches.Release(b) // the loss is known, so its upload is over
 		r.Progress(r.step, r.steps)
+		if err := r.show(); err != nil {
+			return err
+		}
 		passEnds := r.step*batch/r.images > int64(r.sched.Tested) // which saves, after its test
 		save := r.SaveEvery > 0 && r.step%r.SaveEvery == 0 && !passEnds
 		if r.step%every == 0 || save || r.step == r.steps {
@@ -489,8 +496,11 @@ func (r *run) evaluate(ctx context.Context) (Result, error) {
 	const views = 1
 	var t tally
 	total := images(r.Set, "test")
-	err := predict(ctx, r.Devices[0], r.runner, r.test, r.probs, r.Set, views, func(_ int64, label int32, p []float64) {
+	err := predict(ctx, r.Devices[0], r.runner, r.test, r.probs, r.Set, views, func(image int64, label int32, p []float64) {
 		t.add(label, p)
+		if r.Watch != nil {
+			r.Watch.Tested(image, label, p)
+		}
 		r.Testing(t.images, total)
 	})
 	return t.result(views), err
