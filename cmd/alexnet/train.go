@@ -31,7 +31,7 @@ var trainCommand = &cli.Command{
 		"Without -data the program's own pictures are used: coloured textures of 10 classes, 32x32.\n" +
 		"Ctrl-C saves a checkpoint and leaves; -resume goes on from the newest one.",
 	Flags: append(runFlags(),
-		configFlag(), setFlag(), dataFlag(), skipFlag(),
+		configFlag(), setFlag(), dataFlag(), skipFlag(), httpFlag(),
 		&cli.StringFlag{Name: "run", Usage: "the run's `FOLDER` (default: runs/NAME of the network)"},
 		&cli.StringFlag{Name: "init", Usage: "start from the layers of `CHECKPOINT` that have the same names and shapes"},
 		&cli.BoolFlag{Name: "resume", Usage: "go on with the run of -run from its newest checkpoint"},
@@ -95,6 +95,13 @@ func trainAction(c *cli.Context) (err error) {
 			training.describe("loss %.4f, error %.1f%%", m.Loss, 100*m.Top1Error)
 		},
 	}
+	if c.IsSet("http") {
+		server, openErr := openPage(c, &config)
+		if openErr != nil {
+			return openErr
+		}
+		defer func() { err = errors.Join(err, server.Close()) }()
+	}
 	fmt.Fprintf(w, "training %s on the data set %s; the run is in %s\n", net.Name, set.Info().Name, dir)
 	err = train.Run(ctx, config)
 	training.end()
@@ -117,7 +124,7 @@ func again(c *cli.Context) string {
 			s += " -" + name
 		}
 	}
-	for _, name := range []string{"data", "devices", "precision", "workspace", "steps", "save", "keep"} {
+	for _, name := range []string{"data", "devices", "precision", "workspace", "steps", "save", "keep", "http"} {
 		if c.IsSet(name) {
 			s += fmt.Sprintf(" -%s %s", name, quoted(fmt.Sprint(c.Value(name))))
 		}

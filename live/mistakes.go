@@ -1,0 +1,46 @@
+package live
+
+import (
+	"fmt"
+	"slices"
+)
+
+// maxMistakes of a test are kept, the last ones.
+const maxMistakes = 24
+
+// mistakes are images of one test that were taken for something else.
+type mistakes struct {
+	step int64
+	list []mistake // in the order of the test
+}
+
+// mistake is one of them.
+type mistake struct {
+	Image       int64  `json:"image"` // its number in the split "test"
+	Label       string `json:"label"` // what it is
+	Given       string `json:"given"` // the likeliest class
+	Probability number `json:"probability"`
+}
+
+func (m *mistakes) add(one mistake) {
+	if len(m.list) == maxMistakes {
+		copy(m.list, m.list[1:])
+		m.list = m.list[:maxMistakes-1]
+	}
+	m.list = append(m.list, one)
+}
+
+// class returns the name of a label.
+func (p *Page) class(label int32) string {
+	if int(label) < len(p.run.Classes) {
+		return p.run.Classes[label]
+	}
+	return fmt.Sprintf("class %d", label) // the network may have more outputs than the data set has classes
+}
+
+// mistook reports whether an image is among the mistakes of the test after step.
+func (p *Page) mistook(step, image int64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return step == p.mistakes.step && slices.ContainsFunc(p.mistakes.list, func(m mistake) bool { return m.Image == image })
+}
