@@ -36,7 +36,7 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /api/run", s.reading(s.getRun))
 	mux.HandleFunc("GET /api/state", s.reading(s.getState))
 	mux.HandleFunc("GET /api/kernels.png", s.reading(s.getKernels))
-	mux.HandleFunc("GET /api/mistakes/{step}/{image}", s.reading(s.getMistake))
+	mux.HandleFunc("GET /api/images/{image}", s.reading(s.getImage))
 	mux.HandleFunc("POST /api/order", s.postOrder)
 	return s.tracked(s.guarded(http.NewCrossOriginProtection().Handler(mux)))
 }
@@ -90,7 +90,7 @@ func (s *Server) reading(next http.HandlerFunc) http.HandlerFunc {
 var (
 	errToken     = errors.New("the token is missing or wrong: open the address that the terminal printed, whole")
 	errNoKernels = errors.New("there are no kernels to show")
-	errNoMistake = errors.New("that image is not among the mistakes of the last test")
+	errNoImage   = errors.New("the data set has no such test image")
 )
 
 func fail(w http.ResponseWriter, status int, err error) {
@@ -182,13 +182,11 @@ func sendPNG(w http.ResponseWriter, b []byte) {
 	w.Write(b)
 }
 
-// getMistake answers with an image of the last test that was taken for something
-// else. No other image of the data set can be had.
-func (s *Server) getMistake(w http.ResponseWriter, r *http.Request) {
-	step, err := strconv.ParseInt(r.PathValue("step"), 10, 64)
-	number, err2 := strconv.ParseInt(strings.TrimSuffix(r.PathValue("image"), ".png"), 10, 64)
-	if err != nil || err2 != nil || !s.page.mistook(step, number) {
-		fail(w, http.StatusNotFound, errNoMistake)
+// getImage answers with an image of the data set's test split, by its number.
+func (s *Server) getImage(w http.ResponseWriter, r *http.Request) {
+	number, err := strconv.ParseInt(r.PathValue("image"), 10, 64)
+	if err != nil || number < 0 || number >= int64(s.set.Info().Splits["test"].Images) {
+		fail(w, http.StatusNotFound, errNoImage)
 		return
 	}
 	select {
@@ -202,7 +200,7 @@ func (s *Server) getMistake(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusInternalServerError, err)
 		return
 	}
-	w.Header().Set("Cache-Control", "private, max-age=3600")
+	w.Header().Set("Cache-Control", "private, max-age=3600") // it stays as it is for as long as the server
 	sendPNG(w, b)
 }
 

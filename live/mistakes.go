@@ -1,9 +1,6 @@
 package live
 
-import (
-	"fmt"
-	"slices"
-)
+import "fmt"
 
 // maxMistakes of a test are kept, the last ones.
 const maxMistakes = 24
@@ -36,11 +33,4 @@ func (p *Page) class(label int32) string {
 		return p.run.Classes[label]
 	}
 	return fmt.Sprintf("class %d", label) // the network may have more outputs than the data set has classes
-}
-
-// mistook reports whether an image is among the mistakes of the test after step.
-func (p *Page) mistook(step, image int64) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return step == p.mistakes.step && slices.ContainsFunc(p.mistakes.list, func(m mistake) bool { return m.Image == image })
 }

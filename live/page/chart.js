@@ -20,6 +20,13 @@ function ticks(low, high, n) {
   return list;
 }
 
+// top returns where the y axis ends. A few values far above all others, as at the
+// start of a training, would press the rest to the ground: they are cut off.
+function top(values) {
+  const sorted = values.toSorted((a, b) => a - b);
+  return Math.min(sorted.at(-1) * 1.05, 3 * sorted[Math.floor(0.98 * (sorted.length - 1))]) || 1;
+}
+
 export class Chart {
   // figure gets the chart, and a key that names the curves: [class, name] of each.
   constructor(figure, curves) {
@@ -29,12 +36,13 @@ export class Chart {
     this.svg = svg("svg", { role: "img", "aria-label": figure.textContent.trim() + " by passes" });
     const key = document.createElement("ul");
     key.className = "key";
-    for (const [style, name] of curves) {
+    for (const [style, name] of [...curves, ["change", "change of the rate"]]) {
       const li = document.createElement("li"), line = svg("svg", { viewBox: "0 0 26 10" });
       line.append(svg("path", { class: style, d: "M0 5H26" }));
       if (style.startsWith("test")) line.append(svg("circle", { class: "dot", cx: 13, cy: 5, r: 3 }));
       li.append(line, name);
       key.append(li);
+      this.last = li;
     }
     figure.append(this.svg, key);
     new ResizeObserver(() => this.render()).observe(this.svg);
@@ -45,6 +53,7 @@ export class Chart {
   draw(values, marks) {
     this.values = values;
     this.marks = marks;
+    this.last.hidden = marks.length === 0;
     this.render();
   }
 
@@ -52,15 +61,10 @@ export class Chart {
     const { width, height } = this.svg.getBoundingClientRect();
     const all = this.values.flat().filter(([, y]) => y !== null);
     if (width < left + right + 20 || all.length === 0) return;
-    let maxX = 0, maxY = 0;
-    for (const [x, y] of all) {
-      maxX = Math.max(maxX, x);
-      maxY = Math.max(maxY, y);
-    }
-    maxX ||= 1;
-    maxY = maxY * 1.05 || 1;
+    const maxX = all.reduce((max, [x]) => Math.max(max, x), 0) || 1;
+    const maxY = top(all.map(([, y]) => y));
     const X = (x) => left + (x / maxX) * (width - left - right);
-    const Y = (y) => height - below - (y / maxY) * (height - above - below);
+    const Y = (y) => height - below - (Math.min(y, maxY) / maxY) * (height - above - below);
 
     const parts = [];
     for (const y of ticks(0, maxY, 5)) {
@@ -83,7 +87,7 @@ export class Chart {
         }
         d += pen + X(x).toFixed(1) + " " + Y(y).toFixed(1);
         pen = "L";
-        if (style === "test") {
+        if (style.startsWith("test")) {
           const dot = svg("circle", { class: "dot", cx: X(x), cy: Y(y), r: 3 });
           dot.append(svg("title", {}, `${name}, pass ${x.toFixed(2)}: ${y.toPrecision(4)}`));
           dots.push(dot);

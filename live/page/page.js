@@ -83,12 +83,12 @@ class Series {
 const train = new Series(), test = new Series();
 const column = (series, i, scale = 1) => series.points.map((p) => [p[0], p[i] === null ? null : scale * p[i]]);
 const loss = new Chart($("loss"), [["train", "training"], ["test", "test"]]);
-const error = new Chart($("error"), [["train", "training"], ["test", "test"], ["train top5", "training, top-5"], ["test top5", "test, top-5"]]);
+const error = new Chart($("error"), [["train", "training"], ["test", "test"], ["test top5", "test, top-5"]]);
 
 function charts(changes, passOf) {
   const marks = changes.map((c) => passOf(c.step));
   loss.draw([column(train, 1), column(test, 1)], marks);
-  error.draw([column(train, 2, 100), column(test, 2, 100), column(train, 3, 100), column(test, 3, 100)], marks);
+  error.draw([column(train, 2, 100), column(test, 2, 100), column(test, 3, 100)], marks);
 }
 
 let run; // what stays as it is
@@ -122,7 +122,7 @@ async function update() {
   const passOf = (step) => (s.step > 0 && last ? (step * last[0]) / s.step : 0);
 
   $("step").replaceChildren(grouped(s.step), " ", element("small", "of " + grouped(s.steps)));
-  $("pass").replaceChildren(last ? last[0].toFixed(2) : "–", " ", element("small", run.passes ? "of " + run.passes : ""));
+  $("pass").replaceChildren(last ? last[0].toFixed(2) : "–", " ", element("small", run.passes ? "of " + grouped(run.passes) : ""));
   $("left").textContent = duration(s.seconds_left);
   $("speed").textContent = last ? grouped(Math.round(s.images_per_second)) : "–";
   $("rate").textContent = last ? short(s.rate) : "–";
@@ -154,7 +154,7 @@ function mistakes({ step, list }) {
     img.title = img.alt;
     caption.append(m.label, element("br"), "taken for ", element("b", m.given), ` (${Math.round(100 * m.probability)}%)`);
     f.append(img, caption);
-    picture(img, `api/mistakes/${step}/${m.image}.png`).catch(() => {}); // another test has come
+    picture(img, `api/images/${m.image}`).catch((e) => { img.alt = e.message; });
     return f;
   }));
 }
