@@ -44,8 +44,8 @@ crop 24
 train {
 batch 16
 passes 100000
-rate 0.0005
-momentum 0.9
+rate 0.0001
+momentum 0.5
 seed 3
 }
 `
@@ -64,12 +64,12 @@ type training struct {
 	ended chan error
 }
 
-func begin(t *testing.T, text string) *training {
+func begin(t *testing.T, text string, images int) *training {
 	t.Helper()
 	net, err := dsl.Parse("small.net", []byte(text))
 	check(t, err)
 	data := filepath.Join(t.TempDir(), "set")
-	_, err = pack.Shapes(t.Context(), pack.Options{Out: data}, 1, 400, 100)
+	_, err = pack.Shapes(t.Context(), pack.Options{Out: data}, 1, images, images/4)
 	check(t, err)
 	set, err := loader.Open(data)
 	check(t, err)
@@ -174,10 +174,7 @@ const (
 // layer and mistakes appear, the rate falls when it is told to, and the training
 // stops when it is told to.
 func TestInChromium(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it starts a browser")
-	}
-	r := begin(t, small)
+	r := begin(t, small, 400)
 	ctx := browser(t, r.url)
 	until(t, ctx, `document.querySelector("#loss path.train[data-points]") !== null`)
 	until(t, ctx, fmt.Sprintf("%s > %d", points, value[int](t, ctx, points)+5))
@@ -190,16 +187,13 @@ func TestInChromium(t *testing.T) {
 		t.Error("the token is still in the address bar")
 	}
 
-	until(t, ctx, rate+` === "0.0005"`)
+	until(t, ctx, rate+` === "0.0001"`)
 	do(t, ctx, chromedp.Click("#divide"))
-	until(t, ctx, rate+` === "0.00005"`)
+	until(t, ctx, rate+` === "0.00001"`)
 	until(t, ctx, `document.getElementById("answer").textContent.startsWith("rate divided by 10 after step")`)
 	do(t, ctx, chromedp.SetValue("#layer", "conv1"), chromedp.Click("#divide"))
 	until(t, ctx, `document.getElementById("changes-list").innerText.includes("conv1")`)
 
-	if *screenshots != "" {
-		shoot(t, ctx)
-	}
 	value[bool](t, ctx, `(window.confirm = () => true)()`) // the question is answered
 	do(t, ctx, chromedp.Click("#stop"))
 	if err := <-r.ended; !errors.Is(err, train.ErrStopped) {
@@ -215,20 +209,17 @@ func TestInChromium(t *testing.T) {
 			changes = append(changes, m)
 		}
 	}
-	if len(changes) != 2 || changes[0].Layer != "" || changes[0].Rate != 0.00005 || changes[1].Layer != "conv1" || changes[1].Rate != 0.000005 {
-		t.Errorf("the record has the changes %+v, want one to 0.00005 and one of conv1 to 0.000005", changes)
+	if len(changes) != 2 || changes[0].Layer != "" || changes[0].Rate != 0.00001 || changes[1].Layer != "conv1" || changes[1].Rate != 0.000001 {
+		t.Errorf("the record has the changes %+v, want one to 0.00001 and one of conv1 to 0.000001", changes)
 	}
-	if last := lines[len(lines)-1]; last.Kind != metrics.Change && last.Rate != 0.00005 {
-		t.Errorf("the record ends with a rate of %g, want 0.00005", last.Rate)
+	if last := lines[len(lines)-1]; last.Kind != metrics.Change && last.Rate != 0.00001 {
+		t.Errorf("the record ends with a rate of %g, want 0.00001", last.Rate)
 	}
 }
 
 // TestOnAPhone: nothing is wider than the screen.
 func TestOnAPhone(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it starts a browser")
-	}
-	r := begin(t, strings.Replace(small, "net small", "net "+strings.Repeat("a-long-name-", 8), 1))
+	r := begin(t, strings.Replace(small, "net small", "net "+strings.Repeat("long-name", 7), 1), 400)
 	ctx := browser(t, r.url)
 	for _, width := range []int64{320, 390, 768, 1280} {
 		do(t, ctx, chromedp.EmulateViewport(width, 844))
@@ -239,9 +230,18 @@ func TestOnAPhone(t *testing.T) {
 	}
 }
 
-// shoot takes the pictures that a person should look at.
-func shoot(t *testing.T, ctx context.Context) {
-	t.Helper()
+// TestScreenshots takes the pictures that a person should look at, one of which is
+// in the README.
+func TestScreenshots(t *testing.T) {
+	if *screenshots == "" {
+		t.Skip("it is for -screenshots FOLDER")
+	}
+	text, err := os.ReadFile(filepath.Join("..", "nets", "shapes.net"))
+	check(t, err)
+	r := begin(t, string(text), 4000)
+	ctx := browser(t, r.url)
+	until(t, ctx, `document.querySelectorAll("#loss circle.dot").length > 3`)
+	do(t, ctx, chromedp.Click("#divide"))
 	for _, s := range []struct {
 		name          string
 		width, height int64

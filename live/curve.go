@@ -33,41 +33,59 @@ func (n number) MarshalJSON() ([]byte, error) {
 	return strconv.AppendFloat(nil, float64(n), 'g', 6, 64), nil
 }
 
-// maxPoints of a curve are kept. Then each two become one, their mean: the older
-// a part of the curve, the coarser.
+// maxPoints of a curve are kept. Then each two become one, their mean, and so do
+// those that come: the longer the run, the coarser its curve.
 const maxPoints = 4096
 
-// curve is points by step. Those that were added stay where they are until its
-// version changes, so that who has some needs only what came after them.
+// curve is points by step, each the mean of so many lines of the record. Those that
+// were added stay as they are until the version changes, so that who has some needs
+// only what came after them.
 type curve struct {
 	version int
 	points  []point
+	halved  int     // times: a point is the mean of 1<<halved lines
+	lines   []point // of the next point
 }
 
 func (c *curve) add(p point) {
+	c.lines = append(c.lines, p)
+	if len(c.lines) < 1<<c.halved {
+		return
+	}
+	c.points = append(c.points, mean(c.lines))
+	c.lines = c.lines[:0]
 	if len(c.points) == maxPoints {
 		half := make([]point, 0, maxPoints)
 		for pair := range slices.Chunk(c.points, 2) {
-			half = append(half, mean(pair[0], pair[1]))
+			half = append(half, mean(pair))
 		}
 		c.points = half
+		c.halved++
 		c.version++
 	}
-	c.points = append(c.points, p)
 }
 
-// mean returns what stands for two points, the second of which is later.
-func mean(a, b point) point {
-	return point{b.step, (a.epoch + b.epoch) / 2, (a.loss + b.loss) / 2, (a.top1 + b.top1) / 2, (a.top5 + b.top5) / 2}
+// mean returns what stands for points, at the step of the last.
+func mean(points []point) point {
+	m := point{step: points[len(points)-1].step}
+	n := float64(len(points))
+	for _, p := range points {
+		m.epoch += p.epoch / n
+		m.loss += p.loss / n
+		m.top1 += p.top1 / n
+		m.top5 += p.top5 / n
+	}
+	return m
 }
 
-// cut takes the points of later steps away.
+// cut takes the points of later steps away, and the lines of which there is none yet.
 func (c *curve) cut(step int64) {
 	n := sort.Search(len(c.points), func(i int) bool { return c.points[i].step > step })
 	if n < len(c.points) {
 		c.points = slices.Clone(c.points[:n])
 		c.version++
 	}
+	c.lines = c.lines[:0]
 }
 
 // have is which points of a curve a browser has: the first count of a version.

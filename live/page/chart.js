@@ -20,6 +20,8 @@ function ticks(low, high, n) {
   return list;
 }
 
+const label = (y) => (y !== 0 && (y >= 1e5 || y < 1e-3) ? y.toExponential(0) : String(y));
+
 // top returns where the y axis ends. A few values far above all others, as at the
 // start of a training, would press the rest to the ground: they are cut off.
 function top(values) {
@@ -69,7 +71,7 @@ export class Chart {
     const parts = [];
     for (const y of ticks(0, maxY, 5)) {
       parts.push(svg("path", { class: "grid", d: `M${left} ${Y(y)}H${width - right}` }));
-      parts.push(svg("text", { x: left - 6, y: Y(y) + 4, "text-anchor": "end" }, y));
+      parts.push(svg("text", { x: left - 6, y: Y(y) + 4, "text-anchor": "end" }, label(y)));
     }
     for (const x of ticks(0, maxX, Math.max(2, Math.floor(width / 110)))) {
       parts.push(svg("text", { x: X(x), y: height - below + 16, "text-anchor": "middle" }, x));
