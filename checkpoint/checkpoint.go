@@ -39,7 +39,7 @@ type Tensor struct {
 }
 
 // State is all of a run that is not a tensor. Net == "" says that the file
-// holds tensors alone: the other fields are then zero.
+// holds tensors alone: the other fields but Notes are then zero.
 type State struct {
 	Net       string   // the network's text
 	Step      int64    // updates of the weights so far
@@ -50,6 +50,8 @@ type State struct {
 	Classes   []string // names of the outputs
 	Loss      float64  // of the last test; NaN where there was none
 	Top1Error float64  // of the last test, 0 to 1; NaN where there was none
+
+	Notes map[string]string // of a file of tensors alone: its __metadata__, as it stands there
 }
 
 // Checkpoint is the content of a file.
@@ -61,10 +63,16 @@ type Checkpoint struct {
 // metadata returns s as __metadata__, nil for a file of tensors alone.
 func (s *State) metadata() (map[string]string, error) {
 	if s.Net == "" {
-		if !reflect.DeepEqual(*s, State{}) {
-			return nil, fmt.Errorf("the state has no network text: set Net, or leave all of State zero to write tensors alone")
+		if !reflect.DeepEqual(*s, State{Notes: s.Notes}) {
+			return nil, fmt.Errorf("the state has no network text: set Net, or leave all of State but Notes zero to write tensors alone")
 		}
-		return nil, nil
+		if _, ok := s.Notes["alexnet"]; ok {
+			return nil, fmt.Errorf(`a note has the key "alexnet", which marks the files of runs`)
+		}
+		return s.Notes, nil
+	}
+	if s.Notes != nil {
+		return nil, fmt.Errorf("notes are of a file of tensors alone, and the state has a network")
 	}
 	classes, err := json.Marshal(s.Classes)
 	if err != nil {
@@ -88,7 +96,7 @@ func (s *State) metadata() (map[string]string, error) {
 func parseState(m map[string]string) (State, error) {
 	switch v, ok := m["alexnet"]; {
 	case !ok:
-		return State{}, nil
+		return State{Notes: m}, nil
 	case v != version:
 		return State{}, fmt.Errorf(`__metadata__ has version %q of "alexnet", and this program reads %q: use the program that wrote the file, or a newer one`, v, version)
 	}

@@ -227,6 +227,12 @@ func TestForeignFiles(t *testing.T) {
 			continue
 		}
 		want := &Checkpoint{Tensors: []Tensor{{"a", []int{1, 1}, []float32{0}}, {"b", []int{2}, []float32{0, 0}}}}
+		if strings.Contains(header, "__metadata__") {
+			want.Notes = map[string]string{"format": "pt", "step": "x"}
+			if again, err := decodeBytes(mustEncode(t, c)); err != nil || same(want, again) != nil {
+				t.Errorf("%s: written again: %v", header, errors.Join(err, same(want, again)))
+			}
+		}
 		if err := same(want, c); err != nil {
 			t.Errorf("%s: %v", header, err)
 		}

@@ -2,18 +2,15 @@ package plan_test
 
 import (
 	"cmp"
-	"encoding/binary"
 	"fmt"
 	"os"
 	"testing"
 	"time"
 
-	"alexnet/dnn"
+	"alexnet/bench"
 	"alexnet/dnn/cuda"
 	"alexnet/dsl"
 	"alexnet/internal/devices"
-	"alexnet/internal/philox"
-	"alexnet/internal/raw"
 	"alexnet/plan"
 )
 
@@ -51,32 +48,11 @@ func benchmarkStep(b *testing.B, path string, batch int) {
 	check(b, err)
 	net, err := dsl.Parse(path, src)
 	check(b, err)
-	on := openBench(b)
-	var names []string
-	for _, d := range on.Devices {
-		names = append(names, d.Name())
-	}
-	p, err := plan.Compile(net, names, plan.Options{Batch: batch})
+	on, ctx := openBench(b), b.Context()
+	step, err := bench.NewStep(ctx, net, on.Devices, plan.Options{Batch: batch})
 	check(b, err)
-	host := benchHost(b, on.Devices[0], p)
-	r, err := plan.NewRunner(on.Devices, p)
-	check(b, err)
-	b.Cleanup(func() { check(b, r.Close()) })
-
-	ctx := b.Context()
-	normals := make([]float32, 1<<20) // again and again: to draw all would take longer than the benchmark
-	philox.Normals(normals, 0.01, 1, philox.Init, 0)
-	for d := range on.Devices {
-		for _, param := range p.Params(d) {
-			data := make([]float32, p.Devices[d].Tensors[param.Tensor].Bytes/4)
-			for n := 0; n < len(data); n += len(normals) {
-				copy(data[n:], normals)
-			}
-			check(b, r.Write(ctx, p, d, param.Tensor, raw.Bytes(data)))
-		}
-		mean := p.Devices[d].Mean
-		check(b, r.Write(ctx, p, d, mean, make([]byte, p.Devices[d].Tensors[mean].Bytes)))
-	}
+	b.Cleanup(func() { check(b, step.Close()) })
+	p := step.Program
 
 	// The host does not wait for a step before it issues the next few, as in a
 	// training, where it waits only for the loss.
@@ -86,9 +62,9 @@ func benchmarkStep(b *testing.B, path string, batch int) {
 	}
 	steps := func() {
 		for range together {
-			check(b, r.Launch(ctx, p, 0, len(p.Steps), host))
+			check(b, step.Launch(ctx, 0, len(p.Steps)))
 		}
-		check(b, r.Synchronize(ctx))
+		check(b, step.Wait(ctx))
 	}
 	steps() // workers take their scratch memory, GPUs load kernels
 	b.ReportAllocs()
@@ -105,8 +81,8 @@ func benchmarkStep(b *testing.B, path string, batch int) {
 		first := 0
 		for i, end := range []int{p.Forward, p.Update, len(p.Steps)} {
 			started := time.Now()
-			check(b, r.Launch(ctx, p, first, end, host))
-			check(b, r.Synchronize(ctx))
+			check(b, step.Launch(ctx, first, end))
+			check(b, step.Wait(ctx))
 			passes[i] += time.Since(started)
 			first = end
 		}
@@ -134,35 +110,6 @@ func openBench(b *testing.B) *devices.Set {
 	check(b, err)
 	b.Cleanup(func() { check(b, on.Close()) })
 	return on
-}
-
-// benchHost returns the host's side of a program, in memory that the device
-// copies from fastest: pixels of noise, labels, and so low a rate that the weights
-// stay small.
-func benchHost(b *testing.B, device dnn.Device, p *plan.Program) *plan.Host {
-	var host plan.Host
-	for slot, bytes := range map[plan.Slot]int{
-		plan.Pixels:  p.Batch * p.Net.Input.Size(),
-		plan.Views:   p.Batch * dnn.ViewFloats * 4,
-		plan.Labels:  p.Batch * 4,
-		plan.Control: int(p.ControlBytes()),
-		plan.Stats:   dnn.StatFloats * 4,
-	} {
-		h, err := device.NewHost(int64(bytes))
-		check(b, err)
-		b.Cleanup(func() { check(b, h.Close()) })
-		host[slot] = h.Bytes()
-		clear(host[slot])
-	}
-	s := philox.NewStream(1, philox.Draw, 0, 0)
-	for i := range host[plan.Pixels] {
-		host[plan.Pixels][i] = byte(s.Uint32())
-	}
-	for i := range p.Batch {
-		binary.LittleEndian.PutUint32(host[plan.Labels][4*i:], uint32(i%p.Net.Classes()))
-	}
-	copy(host[plan.Control], controlOf(p.Net, 0, 1e-6))
-	return &host
 }
 
 func check(t testing.TB, err error) {

@@ -14,7 +14,7 @@ import (
 // StepName returns what step i is, for people: "conv1 backward ConvBackwardData".
 func (p *Program) StepName(i int) string {
 	s := &p.Steps[i]
-	return fmt.Sprintf("%s %v %s", p.layerName(s.Layer), s.Pass, actionName(s.Action))
+	return fmt.Sprintf("%s %v %s", p.layerName(s.Layer), s.Pass, ActionName(s.Action))
 }
 
 func (p *Program) layerName(i int) string {
@@ -24,7 +24,9 @@ func (p *Program) layerName(i int) string {
 	return p.Net.Layers[i].Name
 }
 
-func actionName(a Action) string {
+// ActionName returns what a step does, for people: ConvForward, PeerCopy, Upload
+// pixels.
+func ActionName(a Action) string {
 	switch a := a.(type) {
 	case Launch:
 		return reflect.TypeOf(a.Op).Name()
@@ -90,7 +92,7 @@ func (p *Program) WriteText(w io.Writer) error {
 	fmt.Fprintln(tab, "step\tdevice\tstream\tlayer\tpass\twhat\tbytes\tafter")
 	for i := range p.Steps {
 		s := &p.Steps[i]
-		what, moved := actionName(s.Action), ""
+		what, moved := ActionName(s.Action), ""
 		if peer, ok := s.Action.(Peer); ok {
 			what, moved = what+" to "+p.Devices[peer.To].Name, Bytes(s.bytes())
 		}
@@ -183,7 +185,7 @@ func (p *Program) WriteJSON(w io.Writer) error {
 	for i := range p.Steps {
 		s := &p.Steps[i]
 		step := jsonStep{Step: i, Device: p.Devices[s.Device].Name, Stream: s.Stream.String(), Layer: p.layerName(s.Layer),
-			Pass: s.Pass.String(), Action: actionName(s.Action), Bytes: s.bytes(), Waits: append([]int{}, s.Waits...)}
+			Pass: s.Pass.String(), Action: ActionName(s.Action), Bytes: s.bytes(), Waits: append([]int{}, s.Waits...)}
 		if peer, ok := s.Action.(Peer); ok {
 			step.To = p.Devices[peer.To].Name
 		}

@@ -112,7 +112,7 @@ func TestOrders(t *testing.T) {
 		fc2     float64
 	}{{killed, 1, 0.0001}, {c.Dir, 2, 0.000025}} {
 		again := long(t)
-		again.Dir, again.Resume, again.Set = c.dir, true, again.Set
+		again.Dir, again.Resume = c.dir, true
 		var rates []float64
 		again.Log = func(m metrics.Metric) {
 			if m.Kind == metrics.Train {

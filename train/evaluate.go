@@ -44,18 +44,24 @@ type tally struct {
 func (t *tally) add(label int32, p []float64) {
 	t.images++
 	t.loss -= math.Log(max(p[label], math.SmallestNonzeroFloat64))
-	likelier := 0
-	for c, v := range p {
-		if c != int(label) && !(v < p[label]) && (v != p[label] || c < int(label)) {
-			likelier++
-		}
-	}
+	likelier := likelier(label, p)
 	if likelier >= 1 {
 		t.top1++
 	}
 	if likelier >= 5 {
 		t.top5++
 	}
+}
+
+// likelier counts the classes that are likelier than the right one. Of equal ones
+// the lower class is; and so is every class where there is no number to compare.
+func likelier(label int32, p []float64) (n int) {
+	for c, v := range p {
+		if c != int(label) && !(v < p[label]) && (v != p[label] || c < int(label)) {
+			n++
+		}
+	}
+	return n
 }
 
 func (t *tally) result(views int) Result {

@@ -205,7 +205,7 @@ func TestWithoutHostMemory(t *testing.T) {
 			check(t, err)
 			for left := range 1 + batches + 1 {
 				d.left = left
-				_, err := Test(t.Context(), []string{filepath.Join(c.Dir, Newest)}, devices, set, 0, 1, func(int64, int64) {})
+				_, _, err := Test(t.Context(), Testing{Models: []string{filepath.Join(c.Dir, Newest)}, Devices: devices, Set: set, Views: 1, Progress: func(int64, int64) {}})
 				if left < 1+batches && !errors.Is(err, errFull) {
 					t.Errorf("a test with %d pieces of memory: error %v", left, err)
 				} else if left == 1+batches {

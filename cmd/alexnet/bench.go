@@ -1,25 +1,84 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"runtime"
 	"time"
 
+	"alexnet/bench"
 	"alexnet/loader"
+	"alexnet/model"
 
 	"github.com/urfave/cli/v2"
 )
 
 var benchCommand = &cli.Command{
-	Name:        "bench",
-	Usage:       "measure how fast this machine does a part of the work",
+	Name:  "bench",
+	Usage: "time a network: each operation of each layer, and the whole step",
+	Description: "Prints medians over the rounds, arithmetic and memory traffic a second, and which share of\n" +
+		"what the device can do at most that is: of a large matrix product and a large copy, measured\n" +
+		"in the same run. -compare OLD.json tells apart only what differs by more than the rounds do.",
+	Flags: append(runFlags(),
+		configFlag(), setFlag(),
+		&cli.IntFlag{Name: "batch", Usage: "images a step, instead of the network's `N`"},
+		&cli.IntFlag{Name: "rounds", Value: 7, Usage: "measure `N` times, after once that does not count"},
+		&cli.BoolFlag{Name: "forward", Usage: "the forward pass of a test alone"},
+		&cli.BoolFlag{Name: "json", Usage: "as JSON"},
+		&cli.StringFlag{Name: "compare", Usage: "say what became faster or slower since `OLD.json`, written with -json"}),
 	Subcommands: []*cli.Command{benchLoaderCommand},
-	Action: func(c *cli.Context) error {
-		return usagef("what is to be measured? bench loader")
-	},
+	Action:      benchAction,
+}
+
+func benchAction(c *cli.Context) (err error) {
+	if c.Args().Present() {
+		return usagef("%q: there is bench loader, and bench -config FILE", c.Args().First())
+	}
+	for _, name := range []string{"batch", "rounds"} {
+		if c.IsSet(name) && (c.Int(name) < 1 || c.Int(name) > model.MaxBatch) {
+			return usagef("-%s %d: want from 1 to %d", name, c.Int(name), model.MaxBatch)
+		}
+	}
+	net, _, err := readNet(c)
+	if err != nil {
+		return err
+	}
+	var old *bench.Report
+	if path := c.String("compare"); path != "" {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return usageError{err}
+		}
+		if err := json.Unmarshal(b, &old); err != nil {
+			return usageError{fmt.Errorf("%s: %w; give a file that alexnet bench -json wrote", path, err)}
+		}
+	}
+	on, err := openDevices(c)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, on.Close()) }()
+	measuring := newProgress(c.App.ErrWriter, "measuring", "rounds")
+	r, err := bench.Run(c.Context, bench.Options{
+		Net: net, Devices: on.Devices, Batch: cmp.Or(c.Int("batch"), net.Train.Batch), Forward: c.Bool("forward"),
+		Precision: c.String("precision"), Rounds: c.Int("rounds"), Progress: measuring.update,
+	})
+	measuring.end()
+	switch {
+	case err != nil:
+		return err
+	case c.Bool("json"):
+		e := json.NewEncoder(c.App.Writer)
+		e.SetIndent("", "  ")
+		return e.Encode(r)
+	case old != nil:
+		return r.Compare(c.App.Writer, old)
+	}
+	return r.Write(c.App.Writer)
 }
 
 var benchLoaderCommand = &cli.Command{

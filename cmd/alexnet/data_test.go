@@ -229,3 +229,30 @@ func TestSkipCorrupt(t *testing.T) {
 	out, errs := alexnet(t, 1, "pack", "verify", small)
 	contains(t, out+errs, "train-00003.rec: chunk 0", "test-00001.rec: chunk 0")
 }
+
+func TestBench(t *testing.T) {
+	dir, config, _ := files(t)
+	alexnet(t, 2, "bench")
+	alexnet(t, 2, "bench", "lodaer")
+	alexnet(t, 2, "bench", "-config", config, "-batch", "0")
+	alexnet(t, 2, "bench", "-config", config, "-compare", filepath.Join(dir, "absent"))
+	alexnet(t, 2, "bench", "-config", config, "-compare", config)
+	out, _ := alexnet(t, 0, "bench", "-config", config, "-batch", "8", "-rounds", "2", "-json")
+	var r map[string]any
+	if err := json.Unmarshal([]byte(out), &r); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"device", "batch", "precision", "forward_ms", "backward_ms", "update_ms", "images_per_second"} {
+		if v, ok := r[key]; !ok || v == 0.0 || v == "" {
+			t.Errorf("%s is %v", key, v)
+		}
+	}
+	old := filepath.Join(dir, "old.json")
+	if err := os.WriteFile(old, []byte(out), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	out, _ = alexnet(t, 0, "bench", "-config", config, "-batch", "8", "-rounds", "2", "-compare", old)
+	contains(t, out, "ms then", "ms now", "conv1")
+	_, errs := alexnet(t, 1, "bench", "-config", config, "-batch", "4", "-rounds", "1", "-compare", old)
+	contains(t, errs, "batch 8", "batch 4")
+}

@@ -535,6 +535,37 @@ func TestCheckpointsAreAveraged(t *testing.T) {
 	if math.Abs(got.Loss-want) > 1e-5 || math.Abs(got.Top1-wrong) > 1e-9 { // sums are kept in float32
 		t.Errorf("loss %g and error %g, want %g and %g", got.Loss, got.Top1, want, wrong)
 	}
+
+	// Predictions that are kept stand in for the networks.
+	kept := filepath.Join(dir, "kept.safetensors")
+	text, _ := alexnet(t, 0, "test", "-model", strings.Join(paths, ","), "-data", data, "-views", "10", "-save", kept, "-by-class")
+	contains(t, text, "50 images, 10 views", "top-5 error", "taken for", "grey vertical")
+	again, _ := alexnet(t, 0, "test", "-model", kept, "-json", "-by-class")
+	var table struct {
+		Loss    float64
+		Top1    float64 `json:"top1_error"`
+		Classes []struct {
+			Name   string
+			Images int
+			Top1   float64 `json:"top1_error"`
+		}
+		Confusions []struct {
+			True, Given string
+			Images      int
+		}
+	}
+	if err := json.Unmarshal([]byte(again), &table); err != nil {
+		t.Fatal(err)
+	}
+	images, errs := 0, 0.0
+	for _, c := range table.Classes {
+		images += c.Images
+		errs += float64(c.Images) * c.Top1
+	}
+	if math.Abs(table.Loss-want) > 1e-5 || images != 50 || math.Abs(errs/50-wrong) > 1e-9 || len(table.Classes) != 10 || len(table.Confusions) == 0 {
+		t.Errorf("from what was kept: %s", again)
+	}
+	alexnet(t, 2, "test", "-model", kept, "-data", data)
 }
 
 // TestOwnImages packs a folder of pictures as the README tells, and finds that a

@@ -44,8 +44,9 @@ var packCommand = &cli.Command{
 			Aliases:   []string{"tar", "zip"},
 			Usage:     "of train/CLASS/IMAGE and test/CLASS/IMAGE, or CLASS/IMAGE",
 			ArgsUsage: "DIR|TAR|TAR.GZ|ZIP",
-			Flags:     imageFlags(0),
-			Action:    func(c *cli.Context) error { return packFiles(c, pack.Folder) },
+			Flags: append(imageFlags(0),
+				&cli.StringFlag{Name: "classes", Usage: "pack only these, as `A,B,C`"}),
+			Action: func(c *cli.Context) error { return packFiles(c, pack.Folder) },
 		},
 		{
 			Name:      "cifar10",
@@ -120,6 +121,9 @@ func packFiles(c *cli.Context, run packer) error {
 	o := pack.Options{
 		Size: c.Int("size"), Full: c.Bool("full"), Orient: c.Bool("exif"),
 		TestFraction: c.Float64("test-fraction"), Names: c.String("names"),
+	}
+	if c.IsSet("classes") {
+		o.Classes = strings.Split(c.String("classes"), ",")
 	}
 	if c.IsSet("size") && o.Size < 1 {
 		return usagef("-size %d: want at least 1", o.Size)

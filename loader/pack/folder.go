@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	pathpkg "path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,18 +15,39 @@ var testNames = []string{"test", "val", "valid"}
 
 func isSplit(name string) bool { return name == "train" || slices.Contains(testNames, name) }
 
-// folderListing lists a folder or archive of images, laid out as Folder says.
-// The archives are closed where it fails.
-func folderListing(ctx context.Context, path, temp string, testFraction float64) (*listing, error) {
+// folderListing lists a folder or archive of images, laid out as Folder says, or
+// those of the given classes if there are any. The archives are closed where it
+// fails.
+func folderListing(ctx context.Context, path, temp string, testFraction float64, classes []string) (*listing, error) {
 	a, err := openArchive(ctx, path, temp)
 	if err != nil {
 		return nil, err
 	}
-	l, err := arrange(a, testFraction)
+	if len(classes) > 0 {
+		err = a.keep(classes)
+	}
+	l := (*listing)(nil)
+	if err == nil {
+		l, err = arrange(a, testFraction)
+	}
 	if err != nil {
 		return nil, errors.Join(err, a.close())
 	}
 	return l.finish(), nil
+}
+
+// keep leaves only the members that lie in folders of these names.
+func (a *archive) keep(classes []string) error {
+	missing := slices.Clone(classes)
+	a.members = slices.DeleteFunc(a.members, func(m member) bool {
+		class := pathpkg.Base(pathpkg.Dir(m.name))
+		missing = slices.DeleteFunc(missing, func(c string) bool { return c == class })
+		return !slices.Contains(classes, class)
+	})
+	if len(missing) > 0 {
+		return fmt.Errorf("%s: it has no class %s", a.path, strings.Join(missing, ", "))
+	}
+	return nil
 }
 
 const folderLayout = "all images must lie at train/<class>/<image> and test/<class>/<image>, or all at <class>/<image>"

@@ -331,7 +331,7 @@ func TestILSVRCWithoutValidation(t *testing.T) {
 		}
 		if want == "" {
 			dir := t.TempDir()
-			f, err := folderListing(t.Context(), writeDir(t, dir, classFolders()), dir, 0.25)
+			f, err := folderListing(t.Context(), writeDir(t, dir, classFolders()), dir, 0.25, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

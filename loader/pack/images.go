@@ -25,7 +25,7 @@ import (
 // GIF, BMP or WebP. Files and folders that start with a dot are passed over.
 func Folder(ctx context.Context, o Options) (*record.Dataset, error) {
 	return packListing(ctx, o, func(temp string, fraction float64) (*listing, error) {
-		l, err := folderListing(ctx, o.Source, temp, fraction)
+		l, err := folderListing(ctx, o.Source, temp, fraction, o.Classes)
 		if err != nil || o.Names == "" {
 			return l, err
 		}

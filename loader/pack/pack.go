@@ -44,7 +44,8 @@ type Options struct {
 	// the source has no splits, between 0 and 1. 0 means 0.1. Folder and ILSVRC only.
 	TestFraction float64
 
-	Names string // file that gives synsets words; "": one beside the images, if there is any. Folder and ILSVRC only.
+	Classes []string // the classes to pack; none: all. Folder only.
+	Names   string   // file that gives synsets words; "": one beside the images, if there is any. Folder and ILSVRC only.
 
 	Strict     bool  // a file that is no image is an error; else it is listed in rejected.tsv
 	ShardBytes int64 // decoded pixels that go into one shard; 0: 1 GiB

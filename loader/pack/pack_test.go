@@ -595,3 +595,32 @@ func bmpOf(height, width int, r, g, b byte) []byte {
 	}
 	return f
 }
+
+// TestSomeClasses: packing some classes gives what packing a folder of those alone
+// does.
+func TestSomeClasses(t *testing.T) {
+	dir, files := t.TempDir(), tree(t)
+	all := writeDir(t, filepath.Join(dir, "all"), files)
+	for name := range files {
+		if strings.Contains(name, "/cat/") {
+			delete(files, name)
+		}
+	}
+	some := writeDir(t, filepath.Join(dir, "some"), files)
+	a, b := filepath.Join(dir, "a.set"), filepath.Join(dir, "b.set")
+	x, err := Folder(t.Context(), Options{Source: all, Out: a, Name: "x", Size: 8, Classes: []string{"n01440764", "ant"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	y, err := Folder(t.Context(), Options{Source: some, Out: b, Name: "x", Size: 8})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if x.Fingerprint != y.Fingerprint || len(x.Classes) != 2 {
+		t.Errorf("fingerprints %s and %s, %d classes", x.Fingerprint, y.Fingerprint, len(x.Classes))
+	}
+	_, err = Folder(t.Context(), Options{Source: all, Out: filepath.Join(dir, "c.set"), Size: 8, Classes: []string{"ant", "cow", "train"}})
+	if err == nil || !strings.Contains(err.Error(), "it has no class cow, train") {
+		t.Errorf("classes that are not there: error %v", err)
+	}
+}

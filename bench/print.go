@@ -1,0 +1,62 @@
+package bench
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+
+	"alexnet/internal/measure"
+	"alexnet/plan"
+)
+
+// peakRSS returns the most memory that this process has had at once, or 0 where
+// that is not known.
+func peakRSS() int64 {
+	kB, err := strconv.ParseInt(strings.TrimSuffix(measure.FromFile("/proc/self/status", "VmHWM"), " kB"), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return kB << 10
+}
+
+// Write prints the report: the whole first, then operation by operation.
+func (r *Report) Write(w io.Writer) error {
+	what := "training step"
+	if r.Forward {
+		what = "forward pass"
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintf(t, "%s of %s, batch %d, on %s (%s); %d cores, %s\n", what, r.Net, r.Batch, r.Device, r.Precision, r.Cores, r.BLAS)
+	fmt.Fprintf(t, "%.1f images/s; medians of %d rounds, with the fastest and the slowest\n\n", r.ImagesPerSecond, r.Rounds)
+	for i, name := range []string{"forward", "backward", "update"} {
+		if !r.Forward || i == 0 {
+			fmt.Fprintf(t, "%s\t%s ms\t\n", name, r.Passes[i])
+		}
+	}
+	fmt.Fprintf(t, "whole\t%s ms\t\n\n", r.Step)
+	fmt.Fprintf(t, "ceilings: %.0f GFLOP/s in a large matrix product, %.1f GB/s in a large copy\n", r.Ceilings.GFLOPs, r.Ceilings.GBs)
+	for _, m := range r.Memory {
+		fmt.Fprintf(t, "memory of %s: %s kept, %s of work\n", m.Device, plan.Bytes(m.Kept), plan.Bytes(m.Shared))
+	}
+	if r.PeakRSS > 0 {
+		fmt.Fprintf(t, "memory of this process: at most %s\n", plan.Bytes(r.PeakRSS))
+	}
+	layer := 0
+	for _, o := range r.Operations {
+		layer = max(layer, len(o.Layer))
+	}
+	name := func(l, pass, what string) string { return fmt.Sprintf("%-*s  %-8s  %-20s", layer, l, pass, what) }
+	fmt.Fprint(t, "\n"+name("layer", "pass", "")+"\tms\tfastest\tslowest\tGFLOP/s\tGB/s\troofline\t\n")
+	for _, o := range r.Operations {
+		flops := ""
+		if o.GFLOP > 0 {
+			flops = fmt.Sprintf("%.1f", o.GFLOPs)
+		}
+		fmt.Fprintf(t, "%s\t%.3f\t%.3f\t%.3f\t%s\t%.1f\t%.0f%%\t\n", name(o.Layer, o.Pass, o.What), o.Median, o.Min, o.Max, flops, o.GBs, 100*o.Share)
+	}
+	return t.Flush()
+}
+
+func (t Time) String() string { return fmt.Sprintf("%.2f (%.2f to %.2f)", t.Median, t.Min, t.Max) }

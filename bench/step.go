@@ -1,0 +1,130 @@
+// Package bench times a network: each operation of a training step by itself, in
+// the manner of caffe time, and the step as a whole, as convnet-benchmarks does,
+// beside what the device can do at most.
+//
+// The folder also holds notes of what made things faster (NOTES.md) and the tables
+// that the scripts in scripts/bench and scripts/gpu-check wrote (results).
+package bench
+
+import (
+	"context"
+	"errors"
+
+	"alexnet/dnn"
+	"alexnet/internal/philox"
+	"alexnet/internal/raw"
+	"alexnet/model"
+	"alexnet/plan"
+)
+
+// Step is a program of a network on devices, with pixels of noise and small
+// weights: what a training step needs, but for images and a loss that falls.
+type Step struct {
+	Program *plan.Program
+	runner  *plan.Runner
+	host    plan.Host
+	memory  []dnn.Host
+}
+
+// NewStep plans and prepares a step. The devices remain the caller's.
+func NewStep(ctx context.Context, net *model.Net, devices []dnn.Device, o plan.Options) (_ *Step, err error) {
+	var names []string
+	for _, d := range devices {
+		names = append(names, d.Name())
+	}
+	s := &Step{}
+	if s.Program, err = plan.Compile(net, names, o); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}()
+	if err := s.takeHost(devices[0]); err != nil {
+		return nil, err
+	}
+	if s.runner, err = plan.NewRunner(devices, s.Program); err != nil {
+		return nil, err
+	}
+	return s, s.fill(ctx)
+}
+
+// takeHost makes the host's side, in memory that the device copies from fastest,
+// with so low a rate that the weights stay small.
+func (s *Step) takeHost(device dnn.Device) error {
+	p := s.Program
+	for slot, bytes := range map[plan.Slot]int64{
+		plan.Pixels:        int64(p.Batch) * int64(p.Net.Input.Size()),
+		plan.Views:         int64(p.Batch) * dnn.ViewFloats * 4,
+		plan.Labels:        int64(p.Batch) * 4,
+		plan.Control:       p.ControlBytes(),
+		plan.Stats:         dnn.StatFloats * 4,
+		plan.Probabilities: int64(p.Batch) * int64(p.Net.Classes()) * 4,
+	} {
+		h, err := device.NewHost(bytes)
+		if err != nil {
+			return err
+		}
+		s.memory = append(s.memory, h)
+		s.host[slot] = h.Bytes()
+		clear(s.host[slot])
+	}
+	numbers := philox.NewStream(1, philox.Draw, 0, 0)
+	for i := range s.host[plan.Pixels] {
+		s.host[plan.Pixels][i] = byte(numbers.Uint32())
+	}
+	labels := raw.Numbers[int32](s.host[plan.Labels])
+	for i := range labels {
+		labels[i] = int32(i % p.Net.Classes())
+	}
+	const rate = 1e-6
+	for i, control := 1, raw.Numbers[float32](s.host[plan.Control]); i < len(control); i++ {
+		control[i] = rate
+	}
+	return nil
+}
+
+// fill makes the weights and the mean.
+func (s *Step) fill(ctx context.Context) error {
+	normals := make([]float32, 1<<20) // again and again: to draw all would take longer than the measurement
+	philox.Normals(normals, 0.01, 1, philox.Init, 0)
+	p := s.Program
+	for d := range p.Devices {
+		for _, param := range p.Params(d) {
+			data := make([]float32, p.Devices[d].Tensors[param.Tensor].Bytes/4)
+			for n := 0; n < len(data); n += len(normals) {
+				copy(data[n:], normals)
+			}
+			if err := s.runner.Write(ctx, p, d, param.Tensor, raw.Bytes(data)); err != nil {
+				return err
+			}
+		}
+		mean := p.Devices[d].Mean
+		if err := s.runner.Write(ctx, p, d, mean, make([]byte, p.Devices[d].Tensors[mean].Bytes)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Launch issues the program's steps from first up to, but not including, end.
+func (s *Step) Launch(ctx context.Context, first, end int) error {
+	return s.runner.Launch(ctx, s.Program, first, end, &s.host)
+}
+
+// Wait waits for all that was issued.
+func (s *Step) Wait(ctx context.Context) error { return s.runner.Synchronize(ctx) }
+
+// Close gives back what NewStep took.
+func (s *Step) Close() error {
+	var errs []error
+	if s.runner != nil {
+		errs = append(errs, s.runner.Close())
+	}
+	for _, h := range s.memory {
+		errs = append(errs, h.Close())
+	}
+	s.runner, s.memory = nil, nil
+	return errors.Join(errs...)
+}

@@ -1,0 +1,127 @@
+package train
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+
+	"alexnet/checkpoint"
+)
+
+// Predictions are the outputs of networks for the test images of a data set, as
+// they are kept for averaging with those of others: a safetensors file with
+//
+//	probabilities  [images, outputs]
+//	labels         [images], -1 for an image that was damaged
+//
+// and the rest of Source in its metadata.
+type Predictions struct {
+	Source
+	Path          string // that they were read from
+	Labels        []int32
+	Probabilities []float32
+}
+
+const predictionsKey, predictionsVersion = "alexnet-predictions", "1"
+
+// Add enters an image, in the form and the order in which [Testing.Each] gives it.
+func (p *Predictions) Add(image int64, label int32, probabilities []float64) {
+	p.extend(image, len(probabilities))
+	p.Labels = append(p.Labels, label)
+	for _, v := range probabilities {
+		p.Probabilities = append(p.Probabilities, float32(v))
+	}
+}
+
+// extend enters images that are missing, up to a count.
+func (p *Predictions) extend(images int64, outputs int) {
+	for int64(len(p.Labels)) < images {
+		p.Labels = append(p.Labels, -1)
+		p.Probabilities = append(p.Probabilities, make([]float32, outputs)...)
+	}
+}
+
+// Write writes the file, whole or not at all. s is what [Test] returned.
+func (p *Predictions) Write(path string, s Source) error {
+	p.extend(s.Images, s.Outputs)
+	classes, err := json.Marshal(s.Classes)
+	if err != nil {
+		return err
+	}
+	labels := make([]float32, len(p.Labels))
+	for i, l := range p.Labels {
+		labels[i] = float32(l) // exact: there are fewer than 2^24 classes
+	}
+	return checkpoint.Write(path, &checkpoint.Checkpoint{
+		State: checkpoint.State{Notes: map[string]string{
+			predictionsKey: predictionsVersion, "dataset": s.Dataset, "name": s.Name, "classes": string(classes),
+			"networks": strconv.Itoa(s.Networks), "views": strconv.Itoa(s.Views),
+		}},
+		Tensors: []checkpoint.Tensor{
+			{Name: "probabilities", Shape: []int{len(labels), s.Outputs}, Data: p.Probabilities},
+			{Name: "labels", Shape: []int{len(labels)}, Data: labels},
+		}})
+}
+
+// ReadPredictions reads a file that Write wrote.
+func ReadPredictions(path string) (*Predictions, error) {
+	c, err := checkpoint.Read(path)
+	if err != nil {
+		return nil, err
+	}
+	p, err := parsePredictions(c)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w; save the predictions again", path, err)
+	}
+	p.Path = path
+	return p, nil
+}
+
+// readIfPredictions returns nil if the file is something else.
+func readIfPredictions(path string) (*Predictions, error) {
+	s, err := checkpoint.ReadState(path)
+	if err != nil || s.Notes[predictionsKey] == "" {
+		return nil, err
+	}
+	return ReadPredictions(path)
+}
+
+func parsePredictions(c *checkpoint.Checkpoint) (*Predictions, error) {
+	if v := c.Notes[predictionsKey]; v != predictionsVersion {
+		return nil, fmt.Errorf("predictions of version %q, and this program reads %q", v, predictionsVersion)
+	}
+	p := &Predictions{Source: Source{Dataset: c.Notes["dataset"], Name: c.Notes["name"]}}
+	var err1, err2 error
+	p.Networks, err1 = strconv.Atoi(c.Notes["networks"])
+	p.Views, err2 = strconv.Atoi(c.Notes["views"])
+	if err := errors.Join(err1, err2, json.Unmarshal([]byte(c.Notes["classes"]), &p.Classes)); err != nil {
+		return nil, fmt.Errorf("its metadata: %w", err)
+	}
+	named := byName(c.Tensors)
+	probabilities, labels := named["probabilities"], named["labels"]
+	switch {
+	case p.Networks < 1 || p.Networks > math.MaxInt32:
+		return nil, fmt.Errorf("they are of %d networks", p.Networks)
+	case p.Views != 1 && p.Views != 10:
+		return nil, fmt.Errorf("they are of %d views", p.Views)
+	case probabilities == nil || labels == nil:
+		return nil, errors.New("it has no tensors probabilities and labels")
+	case len(labels.Data) == 0:
+		return nil, errors.New("it has no images")
+	case len(labels.Shape) != 1 || len(probabilities.Shape) != 2 || labels.Shape[0] != probabilities.Shape[0]:
+		return nil, fmt.Errorf("probabilities of shape %v and labels of shape %v", probabilities.Shape, labels.Shape)
+	}
+	p.Images, p.Outputs, p.Probabilities = int64(labels.Shape[0]), probabilities.Shape[1], probabilities.Data
+	for i, l := range labels.Data {
+		if !(l >= -1 && float64(l) < float64(p.Outputs)) || l != float32(int32(l)) {
+			return nil, fmt.Errorf("image %d has label %g, of %d classes", i, l, p.Outputs)
+		}
+		p.Labels = append(p.Labels, int32(l))
+	}
+	if len(p.Classes) > p.Outputs {
+		return nil, fmt.Errorf("%d classes and %d outputs", len(p.Classes), p.Outputs)
+	}
+	return p, nil
+}
