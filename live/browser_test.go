@@ -242,6 +242,7 @@ func TestScreenshots(t *testing.T) {
 	ctx := browser(t, r.url)
 	until(t, ctx, `document.querySelectorAll("#loss circle.dot").length > 3`)
 	do(t, ctx, chromedp.Click("#divide"))
+	until(t, ctx, rate+` === "0.0001"`)
 	for _, s := range []struct {
 		name          string
 		width, height int64

@@ -69,7 +69,7 @@ export class Chart {
     const Y = (y) => height - below - (Math.min(y, maxY) / maxY) * (height - above - below);
 
     const parts = [];
-    for (const y of ticks(0, maxY, 5)) {
+    for (const y of ticks(0, maxY, 6)) {
       parts.push(svg("path", { class: "grid", d: `M${left} ${Y(y)}H${width - right}` }));
       parts.push(svg("text", { x: left - 6, y: Y(y) + 4, "text-anchor": "end" }, label(y)));
     }
