@@ -121,7 +121,7 @@ func browser(t *testing.T, url string) context.Context {
 		options = append(options, chromedp.NoSandbox) // which root has not
 	}
 	own, _, _ := strings.Cut(url, "#")
-	parent, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	parent, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	t.Cleanup(cancel)
 	ctx, leave := chromedp.NewContext(parent, chromedp.WithAllocatorOptions(options...), chromedp.WithListener(func(event any) {
 		switch e := event.(type) {
@@ -159,7 +159,7 @@ func value[T any](t *testing.T, ctx context.Context, what string) T {
 func until(t *testing.T, ctx context.Context, what string) {
 	t.Helper()
 	for start := time.Now(); !value[bool](t, ctx, what); time.Sleep(50 * time.Millisecond) {
-		if time.Since(start) > 40*time.Second {
+		if time.Since(start) > 90*time.Second {
 			t.Fatalf("after %v this is still not so: %s\n%s", time.Since(start), what, value[string](t, ctx, "document.body.innerText"))
 		}
 	}
