@@ -36,12 +36,17 @@ func (r *Report) Write(w io.Writer) error {
 		}
 	}
 	fmt.Fprintf(t, "whole\t%s ms\t\n\n", r.Step)
-	fmt.Fprintf(t, "ceilings: %.0f GFLOP/s in a large matrix product, %.1f GB/s in a large copy\n", r.Ceilings.GFLOPs, r.Ceilings.GBs)
+	if r.Ceilings != (Ceilings{}) {
+		fmt.Fprintf(t, "ceilings: %.0f GFLOP/s in a large matrix product, %.1f GB/s in a large copy\n", r.Ceilings.GFLOPs, r.Ceilings.GBs)
+	}
 	for _, m := range r.Memory {
 		fmt.Fprintf(t, "memory of %s: %s kept, %s of work\n", m.Device, plan.Bytes(m.Kept), plan.Bytes(m.Shared))
 	}
 	if r.PeakRSS > 0 {
 		fmt.Fprintf(t, "memory of this process: at most %s\n", plan.Bytes(r.PeakRSS))
+	}
+	if len(r.Operations) == 0 {
+		return t.Flush()
 	}
 	layer := 0
 	for _, o := range r.Operations {

@@ -20,6 +20,7 @@ type Options struct {
 	Devices   []dnn.Device
 	Batch     int
 	Forward   bool   // the forward pass of a test alone, without dropout
+	Whole     bool   // the whole and its passes, but not operation by operation, and no ceilings
 	Precision string // of the devices, for the report
 	Rounds    int    // that count; a first one does not
 
@@ -113,6 +114,9 @@ func Run(ctx context.Context, o Options) (_ *Report, err error) {
 		return nil, err
 	}
 	r.PeakRSS = peakRSS() // before the ceilings, which take memory of their own
+	if o.Whole {
+		return r, nil
+	}
 	if r.Ceilings, err = measureCeilings(ctx, o.Devices[0]); err != nil {
 		return nil, err
 	}
@@ -156,7 +160,10 @@ func (r *Report) rounds(ctx context.Context, s *Step, o Options) ([][]float64, e
 			}
 			first = end
 		}
-		for i := range p.Steps {
+		for i := range steps {
+			if o.Whole {
+				break
+			}
 			if err := add(&steps[i], i, i+1); err != nil {
 				return nil, err
 			}

@@ -28,6 +28,7 @@ var benchCommand = &cli.Command{
 		&cli.IntFlag{Name: "batch", Usage: "images a step, instead of the network's `N`"},
 		&cli.IntFlag{Name: "rounds", Value: 7, Usage: "measure `N` times, after once that does not count"},
 		&cli.BoolFlag{Name: "forward", Usage: "the forward pass of a test alone"},
+		&cli.BoolFlag{Name: "whole", Usage: "the whole step and its passes, but not operation by operation"},
 		&cli.BoolFlag{Name: "json", Usage: "as JSON"},
 		&cli.StringFlag{Name: "compare", Usage: "say what became faster or slower since `OLD.json`, written with -json"}),
 	Subcommands: []*cli.Command{benchLoaderCommand},
@@ -64,7 +65,7 @@ func benchAction(c *cli.Context) (err error) {
 	defer func() { err = errors.Join(err, on.Close()) }()
 	measuring := newProgress(c.App.ErrWriter, "measuring", "rounds")
 	r, err := bench.Run(c.Context, bench.Options{
-		Net: net, Devices: on.Devices, Batch: cmp.Or(c.Int("batch"), net.Train.Batch), Forward: c.Bool("forward"),
+		Net: net, Devices: on.Devices, Batch: cmp.Or(c.Int("batch"), net.Train.Batch), Forward: c.Bool("forward"), Whole: c.Bool("whole"),
 		Precision: c.String("precision"), Rounds: c.Int("rounds"), Progress: measuring.update,
 	})
 	measuring.end()

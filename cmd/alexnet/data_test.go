@@ -251,8 +251,29 @@ func TestBench(t *testing.T) {
 	if err := os.WriteFile(old, []byte(out), 0o666); err != nil {
 		t.Fatal(err)
 	}
+	out, _ = alexnet(t, 0, "bench", "-config", config, "-batch", "8", "-rounds", "2", "-whole")
+	contains(t, out, "images/s", "backward", "update")
+	if strings.Contains(out, "conv1") || strings.Contains(out, "ceilings") {
+		t.Errorf("the whole alone was asked for:\n%s", out)
+	}
 	out, _ = alexnet(t, 0, "bench", "-config", config, "-batch", "8", "-rounds", "2", "-compare", old)
 	contains(t, out, "ms then", "ms now", "conv1")
 	_, errs := alexnet(t, 1, "bench", "-config", config, "-batch", "4", "-rounds", "1", "-compare", old)
 	contains(t, errs, "batch 8", "batch 4")
+}
+
+func TestEstimate(t *testing.T) {
+	dir, config, data := files(t)
+	t.Chdir(dir)
+	alexnet(t, 2, "plan", "-config", config, "-images", "5")
+	alexnet(t, 2, "plan", "-config", config, "-estimate", "-dot")
+	alexnet(t, 2, "plan", "-config", config, "-estimate", "-data", data, "-images", "5")
+	alexnet(t, 2, "plan", "-config", config, "-estimate", "-images", "0")
+	out, _ := alexnet(t, 0, "plan", "-config", config, "-estimate", "-batch", "4")
+	contains(t, out, "3 passes over 1,281,167 images", "50,000 images after each pass", "without loading images", "in all")
+	out, _ = alexnet(t, 0, "plan", "-config", config, "-estimate", "-data", data)
+	contains(t, out, "3 passes over 200 images", "to load an image")
+	if left, err := filepath.Glob(filepath.Join(dir, ".estimate*")); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
 }

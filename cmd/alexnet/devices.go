@@ -15,10 +15,14 @@ func devicesFlag() cli.Flag {
 		Usage: "where to run: cpu, cuda:0, sim:0 (a simulated GPU), or one for each column, as cuda:0,cuda:1 or cuda:0,cuda:0 (`LIST`)"}
 }
 
+func precisionFlag() cli.Flag {
+	return &cli.StringFlag{Name: "precision", Value: cuda.FP32.String(), Usage: "of convolutions and matrix products on a GPU: fp32, tf32 or bf16 (`P`)"}
+}
+
 func runFlags() []cli.Flag {
 	return []cli.Flag{
 		devicesFlag(),
-		&cli.StringFlag{Name: "precision", Value: cuda.FP32.String(), Usage: "of convolutions and matrix products on a GPU: fp32, tf32 or bf16 (`P`)"},
+		precisionFlag(),
 		&cli.BoolFlag{Name: "autotune", Usage: "measure the GPU's algorithms instead of asking its libraries which are the fastest"},
 		&cli.IntFlag{Name: "workspace", Value: cuda.DefaultWorkspace >> 20, Usage: "let an algorithm on a GPU use up to `N` MiB of memory of its own"},
 	}

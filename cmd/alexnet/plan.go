@@ -16,8 +16,21 @@ var planCommand = &cli.Command{
 		&cli.BoolFlag{Name: "test", Usage: "the schedule of a test step: forward only"},
 		&cli.BoolFlag{Name: "json", Usage: "as JSON"},
 		&cli.BoolFlag{Name: "dot", Usage: "as a graph for Graphviz"},
+		&cli.BoolFlag{Name: "estimate", Usage: "measure what a training takes on this machine, within a few steps"},
+		&cli.StringFlag{Name: "data", Usage: "-estimate: on the data set in `FOLDER`, whose images are loaded"},
+		&cli.Int64Flag{Name: "images", Value: 1_281_167, Usage: "-estimate without -data: training images (`N`; default: ILSVRC-2012's)"},
+		&cli.Int64Flag{Name: "test-images", Value: 50_000, Usage: "-estimate without -data: test images (`N`)"},
+		precisionFlag(),
 	},
 	Action: func(c *cli.Context) error {
+		if c.Bool("estimate") {
+			return estimate(c)
+		}
+		for _, name := range []string{"data", "images", "test-images", "precision"} {
+			if c.IsSet(name) {
+				return usagef("-%s is for -estimate", name)
+			}
+		}
 		net, _, err := readNet(c)
 		if err != nil {
 			return err

@@ -156,6 +156,10 @@ func TestUsage(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	for want, args := range map[string]string{
 		"what is to be measured?":       "",
+		"-rounds 0: want":               "cifar -rounds 0",
+		"-steps 0: want":                "alexnet -steps 0",
+		"-batches 1,x":                  "alexnet -batches 1,x",
+		"what is \"y\"?":                "cifar y",
 		"Give -images FOLDER|TAR":       "loader",
 		"what is \"x\"?":                "loader -images . x",
 		"-rounds 0":                     "loader -images . -rounds 0",
