@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"unicode"
 
@@ -229,6 +228,12 @@ func drawnData(ctx context.Context, c *cli.Context) (string, error) {
 	return dir, err
 }
 
+// The pictures of a run that is over, in its folder.
+const (
+	curvesFile  = "curves.png"
+	filtersFile = "filters.png"
+)
+
 // drawRun draws a run's curves and, if it has a convolution, its first layer, and
 // says where they are.
 func drawRun(c *cli.Context, dir string, net *model.Net) error {
@@ -236,19 +241,19 @@ func drawRun(c *cli.Context, dir string, net *model.Net) error {
 	if err != nil {
 		return err
 	}
-	curves := filepath.Join(dir, "curves.png")
+	curves := filepath.Join(dir, curvesFile)
 	if err := report.Curves(curves, []report.Run{{Name: filepath.Base(dir), Metrics: m}}); err != nil {
 		return err
 	}
 	fmt.Fprintf(c.App.Writer, "curves:      %s\n", curves)
-	if !slices.ContainsFunc(net.Layers, func(l *model.Layer) bool { return l.Spec.Kind() == "conv" }) {
+	if !hasConv(net) {
 		return nil
 	}
 	ck, err := checkpoint.Read(filepath.Join(dir, filepath.FromSlash(train.Newest)))
 	if err != nil {
 		return err
 	}
-	filters := filepath.Join(dir, "filters.png")
+	filters := filepath.Join(dir, filtersFile)
 	if err := drawFilters(filters, ck, "", report.FilterOptions{}); err != nil {
 		return err
 	}
