@@ -392,6 +392,39 @@ func TestSlowReader(t *testing.T) {
 	}
 }
 
+// TestConnectionsAreBounded: one more than there may be waits until another leaves.
+func TestConnectionsAreBounded(t *testing.T) {
+	s := listen(t, "localhost:0", NewPage(Run{}, nil), &desk{})
+	dial := func() net.Conn {
+		c, err := net.Dial("tcp", s.address)
+		check(t, err)
+		t.Cleanup(func() { c.Close() })
+		_, err = io.WriteString(c, "GET /api/state HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		check(t, err)
+		return c
+	}
+	answers := func(c net.Conn, wait time.Duration) bool {
+		check(t, c.SetReadDeadline(time.Now().Add(wait)))
+		_, err := c.Read(make([]byte, 1))
+		return err == nil
+	}
+	var all []net.Conn
+	for i := range maxConnections {
+		all = append(all, dial())
+		if !answers(all[i], 10*time.Second) {
+			t.Fatalf("connection %d gets no answer", i+1)
+		}
+	}
+	more := dial()
+	if answers(more, 200*time.Millisecond) {
+		t.Errorf("there are %d connections at once", maxConnections+1)
+	}
+	check(t, all[0].Close())
+	if !answers(more, 10*time.Second) {
+		t.Error("after one has left there is still no room")
+	}
+}
+
 // TestCloseWaits: an order that waits when the server ends gets an answer, or is
 // cut off; either way nothing of the server is left.
 func TestCloseWaits(t *testing.T) {
