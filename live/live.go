@@ -143,8 +143,11 @@ func (p *Page) Log(m metrics.Metric) {
 		p.rate, p.speed = m.Rate, m.ImagesPerSecond
 	case metrics.Test:
 		p.test.add(at)
-		p.mistakes, p.going, p.testing = p.going, mistakes{}, nil
-		p.mistakes.step = m.Step
+		p.testing = nil
+		if p.going.images > 0 { // else the test was before this page
+			p.mistakes, p.going = p.going, mistakes{}
+			p.mistakes.step = m.Step
+		}
 	case metrics.Change:
 		c := change{m.Step, m.Layer, number(m.Rate), m.Why}
 		if slices.Contains(p.changes, c) { // one at a checkpoint's step is told again when the run goes on
@@ -180,12 +183,12 @@ func (p *Page) Tested(image int64, label int32, probabilities []float64) {
 			given = int32(c)
 		}
 	}
-	if given == label {
-		return
-	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.going.add(mistake{Image: image, Label: p.class(label), Given: p.class(given), Probability: number(probabilities[given])})
+	p.going.images++
+	if given != label {
+		p.going.add(mistake{Image: image, Label: p.class(label), Given: p.class(given), Probability: number(probabilities[given])})
+	}
 }
 
 // WantsKernels implements [train.Watch]: every two seconds, and only while

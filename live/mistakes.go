@@ -7,8 +7,9 @@ const maxMistakes = 24
 
 // mistakes are images of one test that were taken for something else.
 type mistakes struct {
-	step int64
-	list []mistake // in the order of the test
+	step   int64
+	images int       // tested
+	list   []mistake // in the order of the test
 }
 
 // mistake is one of them.

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -45,7 +46,7 @@ type Server struct {
 	set      *loader.Set
 	token    string
 	loopback bool            // whether only this machine can reach it
-	names    map[string]bool // that requests may call this machine by, besides numbers
+	names    map[string]bool // in small letters, that requests may call this machine by, besides numbers
 	address  string          // host and port, for people
 
 	http     *http.Server
@@ -91,11 +92,11 @@ func Listen(ctx context.Context, address string, page *Page, desk Desk, set *loa
 	host, _, _ := net.SplitHostPort(address) // it was listened on
 	s := &Server{
 		page: page, desk: desk, set: set, token: rand.Text(), loopback: at.IP.IsLoopback(),
-		names:   map[string]bool{"localhost": true, host: true},
+		names:   map[string]bool{"localhost": true, strings.ToLower(host): true},
 		serving: make(chan error, 1), decoding: make(chan struct{}, 1),
 	}
 	if own, err := os.Hostname(); err == nil && !s.loopback {
-		s.names[own] = true
+		s.names[strings.ToLower(own)] = true
 		if at.IP.IsUnspecified() {
 			host = own
 		}

@@ -242,7 +242,8 @@ func TestState(t *testing.T) {
 	bad.Loss, bad.Rate = math.NaN(), math.Inf(1)
 	change := metrics.Metric{Kind: metrics.Change, Step: 3, Rate: 0.01, Why: "by hand"}
 	later := metrics.Metric{Kind: metrics.Change, Step: 5, Rate: 0.001}
-	p := NewPage(Run{Classes: []string{"cat", "dog"}}, []metrics.Metric{line(1), line(2), bad, change, line(5), later})
+	before := metrics.Metric{Kind: metrics.Test, Step: 2}
+	p := NewPage(Run{Classes: []string{"cat", "dog"}}, []metrics.Metric{line(1), line(2), before, bad, change, line(5), later})
 	p.Log(change) // again, as when a run goes on
 	p.Started(3, 100, program(10, 5), program(7, 6))
 	s := listen(t, "localhost:0", p, &desk{})
@@ -268,13 +269,13 @@ func TestState(t *testing.T) {
 	for i := range int64(maxMistakes + 3) {
 		p.Tested(i, 0, []float64{0.1, 0.2, 0.7})
 	}
-	if v := readState(t, s, ""); v.Mistakes.Step != 0 || len(v.Mistakes.List) != 0 {
+	if v := readState(t, s, ""); v.Mistakes.Step != 0 || len(v.Test.Points) != 1 || len(v.Mistakes.List) != 0 {
 		t.Errorf("before the test's end there are the mistakes %+v", v.Mistakes)
 	}
 	p.Log(metrics.Metric{Kind: metrics.Test, Step: 4, Loss: 1, Top1Error: 0.5})
 	v = readState(t, s, "")
 	if n := len(v.Mistakes.List); v.Mistakes.Step != 4 || n != maxMistakes || v.Mistakes.List[n-1].Image != maxMistakes+2 ||
-		v.Mistakes.List[0].Label != "cat" || v.Mistakes.List[0].Given != "class 2" || v.Mistakes.List[0].Probability != 0.7 || len(v.Test.Points) != 1 {
+		v.Mistakes.List[0].Label != "cat" || v.Mistakes.List[0].Given != "class 2" || v.Mistakes.List[0].Probability != 0.7 || len(v.Test.Points) != 2 {
 		t.Errorf("after the test the state is %+v", v)
 	}
 }
