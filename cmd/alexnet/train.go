@@ -26,7 +26,7 @@ var trainCommand = &cli.Command{
 	Name:  "train",
 	Usage: "train a network",
 	Description: "Trains the network of -config on the data set of -data, and writes into the folder of\n" +
-		"-run: metrics.jsonl, checkpoints, and at the end filters.png and curves.png.\n" +
+		"-run: metrics.jsonl, event files for TensorBoard, checkpoints, and at the end filters.png and curves.png.\n" +
 		"Without -data the program's own pictures are used: coloured textures of 10 classes, 32x32.\n" +
 		"Ctrl-C saves a checkpoint and leaves; -resume goes on from the newest one.",
 	Flags: append(runFlags(),
