@@ -56,6 +56,7 @@ type Page struct {
 	train, test curve
 	rate        float64
 	speed       float64 // images per second
+	passes      float64 // a step
 	changes     []change
 	memory      []memory
 	kernels     kernels
@@ -73,6 +74,7 @@ type count struct {
 // change is one of a rate.
 type change struct {
 	Step  int64  `json:"step"`
+	Pass  number `json:"pass"`  // over the training set, with a fraction
 	Layer string `json:"layer"` // "" where it is that of all layers
 	Rate  number `json:"rate"`
 	Why   string `json:"why"`
@@ -140,7 +142,7 @@ func (p *Page) Log(m metrics.Metric) {
 	switch m.Kind {
 	case metrics.Train:
 		p.train.add(at)
-		p.rate, p.speed = m.Rate, m.ImagesPerSecond
+		p.rate, p.speed, p.passes = m.Rate, m.ImagesPerSecond, m.Epoch/float64(m.Step)
 	case metrics.Test:
 		p.test.add(at)
 		p.testing = nil
@@ -149,7 +151,7 @@ func (p *Page) Log(m metrics.Metric) {
 			p.mistakes.step = m.Step
 		}
 	case metrics.Change:
-		c := change{m.Step, m.Layer, number(m.Rate), m.Why}
+		c := change{m.Step, number(m.Epoch), m.Layer, number(m.Rate), m.Why}
 		if slices.Contains(p.changes, c) { // one at a checkpoint's step is told again when the run goes on
 			return
 		}

@@ -204,7 +204,7 @@ func TestHeaders(t *testing.T) {
 
 func readState(t *testing.T, s *Server, query string) (v struct {
 	Step, Steps int64
-	Rate        *float64
+	Rate, Pass  *float64
 	SecondsLeft *float64 `json:"seconds_left"`
 	Train, Test struct {
 		Version, From int
@@ -250,6 +250,9 @@ func TestState(t *testing.T) {
 	v := readState(t, s, "")
 	if v.Step != 3 || v.Steps != 100 || v.SecondsLeft != nil || len(v.Train.Points) != 3 || len(v.Changes) != 1 || v.Train.Points[2][1] != nil || *v.Train.Points[1][1] != 0.5 {
 		t.Errorf("the state is %+v, want three points and one change up to step 3, and null for NaN", v)
+	}
+	if v.Pass == nil || *v.Pass != 0.5*3/5 { // the last line, which is void, is of step 5
+		t.Errorf("the pass is %v, want 0.3", v.Pass)
 	}
 	if want := (memory{"cpu", 10, 6}); len(v.Memory) != 1 || v.Memory[0] != want {
 		t.Errorf("the memory is %+v, want what the larger program of each kind takes: %+v", v.Memory, want)

@@ -10,6 +10,7 @@ type state struct {
 	Started     bool     `json:"started"`
 	Step        int64    `json:"step"`
 	Steps       int64    `json:"steps"`
+	Pass        number   `json:"pass"`         // with a fraction
 	SecondsLeft number   `json:"seconds_left"` // null where it is not known yet
 	Testing     *count   `json:"testing"`      // images, null where no test goes on
 	Rate        number   `json:"rate"`
@@ -49,7 +50,7 @@ func (p *Page) look(train, test have) state {
 	now := time.Now()
 	p.asked = now
 	s := state{
-		Started: !p.started.IsZero(), Step: p.step, Steps: p.steps, SecondsLeft: number(math.NaN()), Testing: p.testing,
+		Started: !p.started.IsZero(), Step: p.step, Steps: p.steps, Pass: number(float64(p.step) * p.passes), SecondsLeft: number(math.NaN()), Testing: p.testing,
 		Rate: number(p.rate), Speed: number(p.speed),
 		Train: p.train.after(train), Test: p.test.after(test),
 		Changes: append([]change{}, p.changes...), Memory: append([]memory{}, p.memory...),

@@ -85,8 +85,8 @@ const column = (series, i, scale = 1) => series.points.map((p) => [p[0], p[i] ==
 const loss = new Chart($("loss"), [["train", "training"], ["test", "test"]]);
 const error = new Chart($("error"), [["train", "training"], ["test", "test"], ["test top5", "test, top-5"]]);
 
-function charts(changes, passOf) {
-  const marks = changes.map((c) => passOf(c.step));
+function charts(changes) {
+  const marks = changes.map((c) => c.pass);
   loss.draw([column(train, 1), column(test, 1)], marks);
   error.draw([column(train, 2, 100), column(test, 2, 100), column(test, 3, 100)], marks);
 }
@@ -118,18 +118,17 @@ async function update() {
   if (!run) await start();
   const s = await get(`api/state?train=${train.have}&test=${test.have}`);
   const isNew = [train.take(s.train), test.take(s.test)].includes(true);
-  const last = train.points.at(-1);
-  const passOf = (step) => (s.step > 0 && last ? (step * last[0]) / s.step : 0);
+  const any = train.points.length > 0;
 
   $("step").replaceChildren(grouped(s.step), " ", element("small", "of " + grouped(s.steps)));
-  $("pass").replaceChildren(last ? last[0].toFixed(2) : "–", " ", element("small", run.passes ? "of " + grouped(run.passes) : ""));
+  $("pass").replaceChildren(any ? (s.pass ?? 0).toFixed(2) : "–", " ", element("small", run.passes ? "of " + grouped(run.passes) : ""));
   $("left").textContent = duration(s.seconds_left);
-  $("speed").textContent = last ? grouped(Math.round(s.images_per_second)) : "–";
-  $("rate").textContent = last ? short(s.rate) : "–";
+  $("speed").textContent = any ? grouped(Math.round(s.images_per_second)) : "–";
+  $("rate").textContent = any ? short(s.rate) : "–";
   $("best").textContent = test.points.length ? percent(Math.min(...test.points.map((p) => p[2] ?? 1))) : "–";
   $("progress").value = s.steps ? s.step / s.steps : 0;
 
-  if (isNew) charts(s.changes, passOf);
+  if (isNew) charts(s.changes);
   if (s.kernels.layer) once("kernels", s.kernels, kernels);
   if (s.mistakes.step) once("mistakes", s.mistakes, mistakes);
   if (s.changes.length) once("changes", s.changes, (list) =>
