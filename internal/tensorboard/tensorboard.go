@@ -30,9 +30,9 @@ import (
 	"time"
 )
 
-// Prefix is what the names of event files begin with. The time in seconds and
+// prefix is what the names of event files begin with. The time in seconds and
 // the name of the machine follow.
-const Prefix = "events.out.tfevents."
+const prefix = "events.out.tfevents."
 
 // Writer appends events to a file. It is for one goroutine.
 type Writer struct {
@@ -70,7 +70,7 @@ func fresh(dir string) (string, error) {
 	}
 	seconds := time.Now().Unix()
 	for _, e := range entries {
-		rest, ok := strings.CutPrefix(e.Name(), Prefix)
+		rest, ok := strings.CutPrefix(e.Name(), prefix)
 		text, _, _ := strings.Cut(rest, ".")
 		if s, err := strconv.ParseInt(text, 10, 64); ok && err == nil && s < latest {
 			seconds = max(seconds, s+1)
@@ -80,7 +80,7 @@ func fresh(dir string) (string, error) {
 	if err != nil {
 		host = "localhost" // the name tells files apart and means nothing
 	}
-	return filepath.Join(dir, fmt.Sprintf("%s%010d.%s", Prefix, seconds, host)), nil
+	return filepath.Join(dir, fmt.Sprintf("%s%010d.%s", prefix, seconds, host)), nil
 }
 
 // latest is the last time whose name sorts as it should: one of ten digits.

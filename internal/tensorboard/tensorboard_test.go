@@ -111,15 +111,15 @@ func TestEvents(t *testing.T) {
 func TestNamesSort(t *testing.T) {
 	dir := t.TempDir()
 	future := time.Now().Add(1000 * time.Hour).Unix()
-	check(t, os.WriteFile(filepath.Join(dir, fmt.Sprintf("%s%d.elsewhere", Prefix, future)), nil, 0o666))
+	check(t, os.WriteFile(filepath.Join(dir, fmt.Sprintf("%s%d.elsewhere", prefix, future)), nil, 0o666))
 	for _, odd := range []string{"xyz.host", "", "99999999999999.host", "-1"} {
-		check(t, os.WriteFile(filepath.Join(dir, Prefix+odd), nil, 0o666))
+		check(t, os.WriteFile(filepath.Join(dir, prefix+odd), nil, 0o666))
 	}
 	for i := range 3 {
 		w, err := Create(dir, 0)
 		check(t, err)
 		check(t, w.Close())
-		if want := fmt.Sprintf("%s%d.", Prefix, future+1+int64(i)); !strings.HasPrefix(filepath.Base(w.f.Name()), want) {
+		if want := fmt.Sprintf("%s%d.", prefix, future+1+int64(i)); !strings.HasPrefix(filepath.Base(w.f.Name()), want) {
 			t.Errorf("file %d is %s, want %s and the machine's name", i, w.f.Name(), want)
 		}
 	}
