@@ -182,8 +182,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 a = EventAccumulator(sys.argv[1])
 a.Reload()
 print(json.dumps({
-	"scalars": {t: [[e.Step, e.value] for e in a.Scalars(t)] for t in a.Tags()["scalars"]},
-	"images": {t: [[e.Step, e.width, e.height] for e in a.Images(t)] for t in a.Tags()["images"]},
+	"scalars": {t: [[e.step, e.value] for e in a.Scalars(t)] for t in a.Tags()["scalars"]},
+	"images": {t: [[e.step, e.width, e.height] for e in a.Images(t)] for t in a.Tags()["images"]},
 	"texts": {t: [a.Tensors(t)[0].tensor_proto.string_val[0].decode(), a.SummaryMetadata(t).plugin_data.plugin_name] for t in a.Tags()["tensors"]},
 }, sort_keys=True).replace(" ", ""))`
 	cmd := exec.CommandContext(t.Context(), python, "-c", read, run(t))
