@@ -27,7 +27,7 @@ var panelPool = sync.Pool{New: func() any { return new(panels) }}
 
 func (z blocked) Sgemm(ta, tb blas.Transpose, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) {
 	if k == 0 || alpha != 1 || beta != 0 && beta != 1 {
-		tiled{z.Implementation}.Sgemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
+		tiled(z).Sgemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
 		return
 	}
 	// Assembly does not know where the memory ends.
