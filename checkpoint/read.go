@@ -52,25 +52,32 @@ func ReadState(path string) (State, error) {
 // open hands a file and its size to read. It refuses what is not a regular
 // file: opening a named pipe would wait for ever.
 func open(path string, read func(r io.ReaderAt, size int64) error) error {
-	info, err := os.Stat(path)
+	f, size, err := openFile(path)
 	if err != nil {
-		return fmt.Errorf("checkpoint: %w", err)
-	}
-	if !info.Mode().IsRegular() {
-		return fmt.Errorf("checkpoint %s: is not a file (%v); name a .safetensors file", path, info.Mode().Type())
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return fmt.Errorf("checkpoint: %w", err)
+		return err
 	}
 	defer f.Close()
-	if info, err = f.Stat(); err != nil { // path may have been replaced meanwhile
-		return fmt.Errorf("checkpoint: %w", err)
-	}
-	if err := read(f, info.Size()); err != nil {
+	if err := read(f, size); err != nil {
 		return fmt.Errorf("checkpoint %s: %w", path, err)
 	}
 	return nil
+}
+
+func openFile(path string) (f *os.File, size int64, err error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, 0, fmt.Errorf("checkpoint: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, 0, fmt.Errorf("checkpoint %s: is not a file (%v); name a .safetensors file", path, info.Mode().Type())
+	}
+	if f, err = os.Open(path); err != nil {
+		return nil, 0, fmt.Errorf("checkpoint: %w", err)
+	}
+	if info, err = f.Stat(); err != nil { // path may have been replaced meanwhile
+		return nil, 0, errors.Join(fmt.Errorf("checkpoint: %w", err), f.Close())
+	}
+	return f, info.Size(), nil
 }
 
 func decode(r io.ReaderAt, size int64) (*Checkpoint, error) {

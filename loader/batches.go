@@ -63,13 +63,8 @@ var (
 // groups can be under way at once, and batches for both. After the start nothing
 // is allocated.
 type Batches struct {
-	options Options
-	set     *Set
-	train   bool
-	views   int
-	color   [3][3]float64
-	shape   record.Shape
-
+	cutter
+	set   *Set
 	order *order
 	skip  int // images of the first group that are not wanted
 	first int64
@@ -197,7 +192,7 @@ func (s *Set) prepare(o Options, train bool) (*Batches, error) {
 	case o.Window == 0: // two groups fill a batch, and give every worker a chunk where that is not too much
 		group = max(o.Rows/o.Views, min(shape.ChunkImages*workers(), defaultWindow/(shape.ImageBytes()*o.Views)))
 	}
-	b := &Batches{options: o, set: s, train: train, views: o.Views, color: s.color, shape: shape}
+	b := &Batches{cutter: cutter{options: o, train: train, views: o.Views, color: s.color, shape: shape}, set: s}
 	b.order, err = newOrder(shards, group, train, o.Seed, o.Rank, o.Ranks)
 	if err != nil {
 		return nil, err
@@ -381,21 +376,6 @@ func (b *Batches) do(j job, d *record.Decoder) error {
 func isDamage(err error) bool {
 	var e *record.Error
 	return errors.As(err, &e)
-}
-
-// cut makes a row of a batch: view n of an image.
-func (b *Batches) cut(t *Batch, row int, im record.Image, pixels []byte, pass uint32, image, n int) {
-	var v view
-	if b.train {
-		v = b.random(pass, uint32(image), im)
-	} else {
-		v = b.fixed(n, im)
-	}
-	size := b.options.Height * b.options.Width * 3
-	crop(t.Pixels[row*size:][:size], pixels, im.Width, b.options.Height, b.options.Width, v)
-	b.put(v, im, t.Views[row*viewNumbers:])
-	t.Images[row] = int64(image)
-	t.Labels[row] = im.Label
 }
 
 // Next waits for the next batch, which is the caller's until Release. The caller

@@ -14,6 +14,10 @@ type Options struct {
 	Mode         Mode
 	MeanH, MeanW int  // size of the stored images; 0 stands for the network's input
 	KeepAll      bool // no memory is shared, so that every layer's output can be looked at afterwards
+
+	// Keep is the name of a layer whose output can be looked at after a step (see
+	// [Device.Outputs]), at the price of its memory alone; "" is none.
+	Keep string
 }
 
 // Error says why a network cannot be planned as it was asked for.
@@ -45,6 +49,12 @@ func Compile(net *model.Net, devices []string, o Options) (*Program, error) {
 			o.MeanH, o.MeanW, net.Name, net.Input)
 	}
 	b := newBuilder(net, devices, o)
+	if o.Keep != "" {
+		var err error
+		if b.keep, err = net.Index(o.Keep); err != nil {
+			return nil, errorf("%v", err)
+		}
+	}
 	b.feed()
 	for i := range net.Layers {
 		b.forward(i)
@@ -53,6 +63,11 @@ func Compile(net *model.Net, devices []string, o Options) (*Program, error) {
 	for part, d := range b.Devices {
 		for i := range net.Layers {
 			d.Outputs = append(d.Outputs, b.out[i][part])
+		}
+	}
+	if b.keep >= 0 {
+		for part := range b.runs(b.keep) {
+			b.pin(part, b.out[b.keep][part])
 		}
 	}
 	b.Forward = len(b.Steps)
@@ -76,6 +91,7 @@ func Compile(net *model.Net, devices []string, o Options) (*Program, error) {
 type builder struct {
 	*Program
 	o       Options
+	keep    int              // layer of Options.Keep, or -1
 	readers [][]int          // of each layer's output
 	learns  []bool           // whether a gradient by the layer's output is needed
 	input   []dnn.Tensor     // [part]
@@ -103,6 +119,7 @@ func newBuilder(net *model.Net, devices []string, o Options) *builder {
 	b := &builder{
 		Program: &Program{Net: net, Batch: o.Batch, Mode: o.Mode},
 		o:       o,
+		keep:    -1,
 		readers: make([][]int, n), learns: make([]bool, n),
 		input: make([]dnn.Tensor, parts), control: make([]dnn.Tensor, parts),
 		in: table(), out: table(), where: table(), dIn: table(),
@@ -150,7 +167,7 @@ func (b *builder) tensor(part int, segment Segment, name string, shape ...int) d
 	return dnn.Tensor(len(d.Tensors) - 1)
 }
 
-// pin keeps memory that the host writes, or reads the loss from, from being shared.
+// pin keeps memory that the host writes or reads from being shared.
 func (b *builder) pin(part int, t dnn.Tensor) dnn.Tensor {
 	b.Devices[part].Tensors[t].pinned = true
 	return t
@@ -429,7 +446,7 @@ func (b *builder) inPlace(i int) bool {
 		return false
 	}
 	f := l.From[0]
-	if len(l.From) > 1 || f == model.InputIndex || len(b.readers[f]) > 1 {
+	if len(l.From) > 1 || f == model.InputIndex || f == b.keep || len(b.readers[f]) > 1 {
 		return false
 	}
 	switch b.Net.Layers[f].Spec.(type) {

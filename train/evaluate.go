@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"math"
 
 	"alexnet/dnn"
@@ -77,49 +76,30 @@ func predict(ctx context.Context, device dnn.Device, r *plan.Runner, p *plan.Pro
 	each func(image int64, label int32, probabilities []float64)) (err error) {
 	m := memory{device: device}
 	defer func() { err = errors.Join(err, m.Close()) }()
-	batches, err := set.Test(ctx, loader.Options{
-		Split: "test", Rows: p.Batch, Height: p.Net.Input.H, Width: p.Net.Input.W, Views: views, Memory: m.take,
-	})
+	o := batchOptions(p, views, m.take)
+	o.Split = "test"
+	batches, err := set.Test(ctx, o)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, batches.Close()) }()
-	begun := context.WithoutCancel(ctx) // nothing may be under way when memory is given back
+	return average(ctx, r, p, h, batches, views, each)
+}
+
+// average calls each with every image's probabilities, averaged over its views.
+func average(ctx context.Context, r *plan.Runner, p *plan.Program, h *host, from batches, views int,
+	each func(image int64, label int32, probabilities []float64)) error {
 	classes := p.Net.Classes()
-	sum, seen, images := make([]float64, classes), 0, 0
-	for {
-		b, err := batches.Next(ctx)
-		if errors.Is(err, io.EOF) {
-			if images == 0 {
-				return errors.New("every test image is damaged; pack the data set again")
-			}
-			return nil
+	sum, seen := make([]float64, classes), 0
+	return forward(ctx, r, p, h, from, func(row int, image int64, label int32) error {
+		for c := range sum {
+			sum[c] += float64(h.probs[row*classes+c]) / float64(views)
 		}
-		if err != nil {
-			return err
+		if seen++; seen == views {
+			each(image, label, sum)
+			clear(sum)
+			seen = 0
 		}
-		h.set(b, 0, nil)
-		err = r.Launch(begun, p, 0, len(p.Steps), &h.slots)
-		if done := r.Synchronize(begun); err == nil {
-			err = done
-		}
-		if err != nil {
-			return err
-		}
-		for row, label := range b.Labels {
-			if label < 0 {
-				continue
-			}
-			for c := range sum {
-				sum[c] += float64(h.probs[row*classes+c]) / float64(views)
-			}
-			if seen++; seen == views {
-				images++
-				each(b.Images[row], label, sum)
-				clear(sum)
-				seen = 0
-			}
-		}
-		batches.Release(b)
-	}
+		return nil
+	}, nil)
 }

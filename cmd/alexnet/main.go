@@ -64,6 +64,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		ErrWriter: stderr,
 		Commands: []*cli.Command{
 			trainCommand, rateCommand, testCommand, filtersCommand, plotCommand, reportCommand, packCommand,
+			featuresCommand,
 			planCommand, checkCommand, fmtCommand, benchCommand, devicesCommand,
 		},
 		HideVersion: true,
