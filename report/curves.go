@@ -41,16 +41,17 @@ const farthest = 1e9
 // Curves draws the loss and the error of runs, up to 12, against epochs (figure
 // 1 of the paper), and writes the picture to path as PNG. Thin pale lines are
 // training, thick ones with markers testing; dashed ones are top-5 errors. Each
-// run has a colour.
-func Curves(path string, runs []Run) error {
-	img, err := curves(runs)
+// run has a colour. Across the errors goes a dashed line at each of the levels, 0
+// to 1.
+func Curves(path string, runs []Run, levels ...float64) error {
+	img, err := curves(runs, levels...)
 	if err != nil {
 		return fmt.Errorf("curves: %w", err)
 	}
 	return WritePNG(path, img)
 }
 
-func curves(runs []Run) (image.Image, error) {
+func curves(runs []Run, levels ...float64) (image.Image, error) {
 	if len(runs) == 0 {
 		return nil, fmt.Errorf("there is no run to draw: name the metrics.jsonl of one or more")
 	}
@@ -65,6 +66,9 @@ func curves(runs []Run) (image.Image, error) {
 			errs.add(r.Metrics, stroke{i, kind, true}, func(m metrics.Metric) float64 { return m.Top5Error })
 			errs.add(r.Metrics, stroke{i, kind, false}, func(m metrics.Metric) float64 { return m.Top1Error })
 		}
+	}
+	for _, l := range levels {
+		errs.addLevel(100 * l)
 	}
 	if len(loss.curves) == 0 && len(errs.curves) == 0 {
 		return nil, fmt.Errorf("no run has a finite loss or error yet: train until its metrics.jsonl has a line with one")
@@ -93,9 +97,10 @@ const (
 )
 
 var (
-	axisColor = color.RGBA{0x55, 0x58, 0x5e, 0xff}
-	gridColor = color.RGBA{0xe6, 0xe7, 0xea, 0xff}
-	textFont  = font.Font{Typeface: "Liberation", Variant: "Sans"}
+	axisColor  = color.RGBA{0x55, 0x58, 0x5e, 0xff}
+	gridColor  = color.RGBA{0xe6, 0xe7, 0xea, 0xff}
+	levelColor = color.RGBA{0x22, 0x24, 0x28, 0xff}
+	textFont   = font.Font{Typeface: "Liberation", Variant: "Sans"}
 
 	runColors = []color.RGBA{
 		{0x1f, 0x77, 0xb4, 0xff}, // blue
@@ -209,6 +214,23 @@ func (p *panel) add(ms []metrics.Metric, s stroke, value func(metrics.Metric) fl
 		}
 	}
 	p.curves = append(p.curves, &curve{s, pieces})
+}
+
+// level is a line across a panel at a value of its axis, with the value above it.
+type level float64
+
+func (p *panel) addLevel(at float64) {
+	p.plot.Y.Max = max(p.plot.Y.Max, at)
+	p.plot.Add(level(at))
+}
+
+func (l level) Plot(c draw.Canvas, p *plot.Plot) {
+	_, y := p.Transforms(&c)
+	at := y(float64(l))
+	c.StrokeLine2(draw.LineStyle{Color: levelColor, Width: 1, Dashes: []vg.Length{6, 4}}, c.Min.X, at, c.Max.X, at)
+	style := p.Y.Tick.Label
+	style.Color, style.XAlign, style.YAlign = levelColor, draw.XRight, draw.YBottom
+	c.FillText(style, vg.Point{X: c.Max.X - 2, Y: at + 2}, strconv.FormatFloat(float64(l), 'g', 4, 64)+"%")
 }
 
 // pieces returns the points of one kind, thinned to maxPoints and parted where

@@ -273,3 +273,20 @@ func TestRunName(t *testing.T) {
 		}
 	}
 }
+
+// TestLevel: a level is drawn across the errors alone, and the axis reaches it.
+func TestLevel(t *testing.T) {
+	run := Run{"run", falling(metrics.Train, 50, 0.2)}
+	for _, at := range []float64{0.25, 3} {
+		if left, right := count(mustCurves(t, run), levelColor); left+right != 0 {
+			t.Fatalf("without a level, %d pixels have its colour", left+right)
+		}
+		img, err := curves([]Run{run}, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if left, right := count(img, levelColor); left > 0 || right < 300 {
+			t.Errorf("level %g: %d pixels beside the errors, %d across them", at, left, right)
+		}
+	}
+}
