@@ -63,7 +63,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		Writer:    stdout,
 		ErrWriter: stderr,
 		Commands: []*cli.Command{
-			trainCommand, rateCommand, testCommand, filtersCommand, plotCommand, featuresCommand, predictCommand, packCommand,
+			trainCommand, rateCommand, testCommand, filtersCommand, plotCommand, featuresCommand, predictCommand, neighborsCommand, codesCommand, packCommand,
 			planCommand, checkCommand, fmtCommand, benchCommand, devicesCommand,
 		},
 		HideVersion: true,
