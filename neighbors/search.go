@@ -62,9 +62,7 @@ func Nearest(ctx context.Context, rows Rows, queries []float32, k int, progress 
 		}
 		slices.SortFunc(found[q], nearer)
 		found[q] = found[q][:k]
-		for i := range found[q] {
-			found[q][i].Distance = math.Sqrt(found[q][i].Distance)
-		}
+		roots(found[q])
 	}
 	return found, nil
 }
@@ -116,6 +114,13 @@ func (w *worker) look(first int, x []float32) error {
 		}
 	}
 	return nil
+}
+
+// roots makes distances of their squares.
+func roots(list []Neighbor) {
+	for i := range list {
+		list[i].Distance = math.Sqrt(list[i].Distance)
+	}
 }
 
 // insert enters n among the k best, in order.

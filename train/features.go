@@ -47,7 +47,7 @@ func OpenFeatures(ctx context.Context, path string, devices []dnn.Device, batch 
 // order: the layer's output for the centre patch, channels, height, width, all
 // columns. They are each's only until it returns.
 func (f *Features) Of(ctx context.Context, set *loader.Set, split string, each func(image int64, label int32, features []float32) error) (err error) {
-	if err := f.suits(set); err != nil {
+	if err := f.Suits(set); err != nil {
 		return err
 	}
 	m := memory{device: f.memory.device}

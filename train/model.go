@@ -136,7 +136,7 @@ func Fits(net *model.Net, set *loader.Set) error {
 // image of the set's test split, averaged over views patches (1 or 10). The
 // probabilities are each's only until it returns.
 func (m *Model) Predict(ctx context.Context, set *loader.Set, views int, each func(image int64, label int32, probabilities []float64)) error {
-	if err := m.suits(set); err != nil {
+	if err := m.Suits(set); err != nil {
 		return err
 	}
 	return predict(ctx, m.memory.device, m.runner, m.program, m.host, set, views, each)
@@ -153,9 +153,9 @@ func (m *Model) PredictStills(ctx context.Context, s *loader.Stills, views int, 
 	return average(ctx, m.runner, m.program, m.host, from, views, each)
 }
 
-// suits reports, as an error, what keeps the network from being tested on a set: it
+// Suits reports, as an error, what keeps the network from being tested on a set: it
 // must have been trained on images of that size and on the same classes.
-func (m *Model) suits(set *loader.Set) error {
+func (m *Model) Suits(set *loader.Set) error {
 	if err := Fits(m.Net, set); err != nil {
 		return err
 	}

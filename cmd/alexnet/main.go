@@ -63,8 +63,8 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		Writer:    stdout,
 		ErrWriter: stderr,
 		Commands: []*cli.Command{
-			trainCommand, rateCommand, testCommand, filtersCommand, plotCommand, reportCommand, packCommand,
-			featuresCommand,
+			trainCommand, rateCommand, testCommand, predictCommand, filtersCommand, plotCommand, reportCommand,
+			featuresCommand, neighborsCommand, codesCommand, packCommand,
 			planCommand, checkCommand, fmtCommand, benchCommand, devicesCommand,
 		},
 		HideVersion: true,

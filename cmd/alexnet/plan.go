@@ -1,8 +1,11 @@
 package main
 
 import (
+	"fmt"
+
 	"alexnet/internal/devices"
 	"alexnet/plan"
+	"alexnet/report"
 
 	"github.com/urfave/cli/v2"
 )
@@ -16,6 +19,7 @@ var planCommand = &cli.Command{
 		&cli.BoolFlag{Name: "test", Usage: "the schedule of a test step: forward only"},
 		&cli.BoolFlag{Name: "json", Usage: "as JSON"},
 		&cli.BoolFlag{Name: "dot", Usage: "as a graph for Graphviz"},
+		&cli.StringFlag{Name: "svg", Usage: "draw the network's layers and columns (figure 2), as SVG: `FILE`"},
 		&cli.BoolFlag{Name: "estimate", Usage: "measure what a training takes on this machine, within a few steps"},
 		&cli.StringFlag{Name: "data", Usage: "-estimate: on the data set in `FOLDER`, whose images are loaded"},
 		&cli.Int64Flag{Name: "images", Value: 1_281_167, Usage: "-estimate without -data: training images (`N`; default: ILSVRC-2012's)"},
@@ -34,6 +38,13 @@ var planCommand = &cli.Command{
 		net, _, err := readNet(c)
 		if err != nil {
 			return err
+		}
+		if path := c.String("svg"); path != "" {
+			if err := report.Network(path, net); err != nil {
+				return err
+			}
+			fmt.Fprintln(c.App.Writer, path)
+			return nil
 		}
 		names, err := devices.Names(c.String("devices"))
 		if err != nil {

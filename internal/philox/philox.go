@@ -24,6 +24,7 @@ const (
 	Color                      // colour noise; step is the pass, index the image
 	Draw                       // images drawn by the program; index the image
 	Pack                       // order in which a data set is written
+	Choose                     // images to be looked at; step and index are 0
 )
 
 // Layer returns p for layer number n of a network, counted from 0.
