@@ -49,7 +49,8 @@ func ReadState(path string) (State, error) {
 	return s, err
 }
 
-// open hands a file and its size to read.
+// open hands a file and its size to read. It refuses what is not a regular
+// file: opening a named pipe would wait for ever.
 func open(path string, read func(r io.ReaderAt, size int64) error) error {
 	f, size, err := openFile(path)
 	if err != nil {
@@ -62,8 +63,6 @@ func open(path string, read func(r io.ReaderAt, size int64) error) error {
 	return nil
 }
 
-// openFile opens a file and returns its size. It refuses what is not a regular
-// file: opening a named pipe would wait for ever.
 func openFile(path string) (f *os.File, size int64, err error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -76,7 +75,7 @@ func openFile(path string) (f *os.File, size int64, err error) {
 		return nil, 0, fmt.Errorf("checkpoint: %w", err)
 	}
 	if info, err = f.Stat(); err != nil { // path may have been replaced meanwhile
-		return nil, 0, fmt.Errorf("checkpoint: %w", errors.Join(err, f.Close()))
+		return nil, 0, errors.Join(fmt.Errorf("checkpoint: %w", err), f.Close())
 	}
 	return f, info.Size(), nil
 }

@@ -4,7 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
-	"math"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -14,140 +14,125 @@ import (
 	"github.com/google/renameio/v2"
 )
 
-// Writer writes a file of tensors alone whose numbers need not be in memory all
-// at once. It is for one goroutine.
+// Writer writes a file of tensors alone whose numbers come a few at a time and are
+// not held in memory. It is for one goroutine.
 type Writer struct {
-	path string
-	file *renameio.PendingFile
-	w    *bufio.Writer
-	left int64 // numbers to come
+	path  string
+	file  *renameio.PendingFile
+	parts []part
 }
 
-// NewWriter starts the file at path. The tensors say names and shapes; their
-// Data is not looked at. notes become the file's __metadata__. As with [Write],
-// nothing is at path before [Writer.Commit]; [Writer.Close] must follow.
-func NewWriter(path string, notes map[string]string, tensors []Tensor) (*Writer, error) {
-	w := &Writer{path: path}
-	if err := w.start(notes, tensors); err != nil {
-		return nil, w.wrap(errors.Join(err, w.Close()))
+// part is what has come of a tensor.
+type part struct {
+	Tensor
+	w    *bufio.Writer // to its place in the file
+	left int64         // numbers still to come
+}
+
+// Create starts a file of tensors, whose Data is not looked at, and of notes, as in
+// State. Nothing is at path until Close.
+func Create(path string, notes map[string]string, tensors []Tensor) (*Writer, error) {
+	head, err := header(&State{Notes: notes}, tensors)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	f, err := renameio.NewPendingFile(path, renameio.WithTempDir(filepath.Dir(path)), renameio.WithPermissions(0o666))
+	if err != nil {
+		return nil, err
+	}
+	if _, err := f.Write(head); err != nil {
+		return nil, errors.Join(err, f.Cleanup())
+	}
+	w := &Writer{path: path, file: f}
+	at := int64(len(head))
+	for _, t := range tensors {
+		n, err := elements(t.Shape)
+		if err != nil {
+			return nil, errors.Join(err, f.Cleanup())
+		}
+		w.parts = append(w.parts, part{t, bufio.NewWriterSize(io.NewOffsetWriter(f, at), 4*chunk), n})
+		at += 4 * n
 	}
 	return w, nil
 }
 
-func (w *Writer) start(notes map[string]string, tensors []Tensor) error {
-	c := Checkpoint{State: State{Notes: notes}, Tensors: tensors}
-	header, err := c.header()
-	if err != nil {
-		return err
+// Append writes the next numbers of tensor i. Each tensor has a place of its own in
+// the file, so they may come in turn.
+func (w *Writer) Append(i int, data []float32) error {
+	p := &w.parts[i]
+	if p.left -= int64(len(data)); p.left < 0 {
+		return fmt.Errorf("%s: tensor %q of shape %v is given %d numbers too many", w.path, p.Name, p.Shape, -p.left)
 	}
-	for _, t := range tensors {
-		n, _ := elements(t.Shape) // header has looked at it
-		if w.left > math.MaxInt64/4-n {
-			return errors.New("the tensors have more numbers than a file can hold")
-		}
-		w.left += n
+	if _, err := p.w.Write(raw.Bytes(data)); err != nil {
+		return fmt.Errorf("%s: tensor %q: %w", w.path, p.Name, err)
 	}
-	w.file, err = renameio.NewPendingFile(w.path, renameio.WithTempDir(filepath.Dir(w.path)), renameio.WithPermissions(0o666))
-	if err != nil {
-		return err
-	}
-	w.w = bufio.NewWriterSize(w.file, 4*chunk)
-	_, err = w.w.Write(header)
-	return err
+	return nil
 }
 
-func (w *Writer) wrap(err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("tensors %s: %w", w.path, err)
-}
-
-// Write writes the next numbers: the tensors' one after the other, each
-// row-major. It may be called with any count of them.
-func (w *Writer) Write(numbers []float32) error {
-	if int64(len(numbers)) > w.left {
-		return w.wrap(fmt.Errorf("%d numbers come, and %d are left by the shapes", len(numbers), w.left))
-	}
-	w.left -= int64(len(numbers))
-	_, err := w.w.Write(raw.Bytes(numbers))
-	return w.wrap(err)
-}
-
-// Commit puts the file at its path, when all numbers have been written.
-func (w *Writer) Commit() error {
-	if w.left > 0 {
-		return w.wrap(fmt.Errorf("%d numbers are missing", w.left))
-	}
-	err := w.w.Flush()
-	if err == nil {
-		err = w.file.CloseAtomicallyReplace()
-	}
-	if err == nil {
-		err = durable.SyncDir(filepath.Dir(w.path))
-	}
-	return w.wrap(err)
-}
-
-// Close removes what was written, unless it was committed.
+// Close syncs the file and gives it its name. It is an error if numbers are
+// missing. After an error, Abort takes away what was written.
 func (w *Writer) Close() error {
-	if w.file == nil {
-		return nil
+	for i := range w.parts {
+		p := &w.parts[i]
+		if p.left > 0 {
+			return fmt.Errorf("%s: %d numbers of tensor %q of shape %v are missing", w.path, p.left, p.Name, p.Shape)
+		}
+		if err := p.w.Flush(); err != nil {
+			return fmt.Errorf("%s: tensor %q: %w", w.path, p.Name, err)
+		}
 	}
-	return w.wrap(w.file.Cleanup())
+	if err := w.file.CloseAtomicallyReplace(); err != nil {
+		return err
+	}
+	return durable.SyncDir(filepath.Dir(w.path))
 }
 
-// Reader reads parts of the tensors of a file. Several goroutines may use it.
-type Reader struct {
-	State State
+// Abort takes the file away if it was not closed.
+func (w *Writer) Abort() error { return w.file.Cleanup() }
+
+// File is a file whose tensors are read in parts. Its methods may be called by
+// several goroutines.
+type File struct {
+	State
 	path  string
-	file  *os.File
-	spans []span
+	f     *os.File
+	spans map[string]span
 }
 
-// OpenReader opens the file at path and checks its whole header.
-func OpenReader(path string) (*Reader, error) {
+// Open opens the file at path and checks its header, as Read does.
+func Open(path string) (*File, error) {
 	f, size, err := openFile(path)
 	if err != nil {
 		return nil, err
 	}
-	r := &Reader{path: path, file: f}
-	if r.State, r.spans, err = decodeHeader(f, size); err != nil {
+	s, spans, err := decodeHeader(f, size)
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("checkpoint %s: %w", path, err), f.Close())
 	}
-	return r, nil
-}
-
-// Shape returns the shape of a tensor.
-func (r *Reader) Shape(name string) ([]int, error) {
-	s, err := r.find(name)
-	return s.shape, err
-}
-
-func (r *Reader) find(name string) (span, error) {
-	for _, s := range r.spans {
-		if s.name == name {
-			return s, nil
-		}
+	file := &File{State: s, path: path, f: f, spans: make(map[string]span)}
+	for _, s := range spans {
+		file.spans[s.name] = s
 	}
-	return span{}, fmt.Errorf("checkpoint %s: it has no tensor %q", r.path, name)
+	return file, nil
 }
 
-// Read fills dst with the numbers of a tensor from number first on.
-func (r *Reader) Read(name string, first int64, dst []float32) error {
-	s, err := r.find(name)
-	if err != nil {
-		return err
+// Shape returns the shape of a tensor, or nil if there is none of that name.
+func (f *File) Shape(name string) []int { return f.spans[name].shape }
+
+// ReadAt fills dst with the numbers of a tensor from number first on.
+func (f *File) ReadAt(name string, first int64, dst []float32) error {
+	s, ok := f.spans[name]
+	if !ok {
+		return fmt.Errorf("checkpoint %s: it has no tensor %q", f.path, name)
 	}
 	if n := (s.end - s.begin) / 4; first < 0 || first > n || int64(len(dst)) > n-first {
-		return fmt.Errorf("checkpoint %s: tensor %q has %d numbers, not %d from %d on", r.path, name, n, len(dst), first)
+		return fmt.Errorf("checkpoint %s: tensor %q has %d numbers, and %d are read from number %d on", f.path, name, n, len(dst), first)
 	}
-	at := s.begin + 4*first
-	if err := readAt(r.file, raw.Bytes(dst), at); err != nil {
-		return fmt.Errorf("checkpoint %s: tensor %q, at byte %d: %w", r.path, name, at, err)
+	if err := readAt(f.f, raw.Bytes(dst), s.begin+4*first); err != nil {
+		return fmt.Errorf("checkpoint %s: tensor %q: %w", f.path, name, err)
 	}
 	return nil
 }
 
 // Close closes the file.
-func (r *Reader) Close() error { return r.file.Close() }
+func (f *File) Close() error { return f.f.Close() }

@@ -1,84 +1,103 @@
 package checkpoint
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
-	"reflect"
 	"slices"
 	"strings"
 	"testing"
 )
 
-func TestWriterAndReader(t *testing.T) {
-	dir := t.TempDir()
-	want := &Checkpoint{
-		State:   State{Notes: map[string]string{"layer": "fc7"}},
-		Tensors: []Tensor{{"x", []int{3, 2}, []float32{1, 2, 3, 4, 5, 6}}, {"y", []int{1}, []float32{7}}},
-	}
-	whole, streamed := filepath.Join(dir, "whole"), filepath.Join(dir, "streamed")
-	if err := Write(whole, want); err != nil {
-		t.Fatal(err)
-	}
-	w, err := NewWriter(streamed, want.Notes, want.Tensors)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer w.Close()
-	for _, part := range [][]float32{{1}, {2, 3, 4, 5}, {6, 7}} { // without regard to the tensors
-		if err := w.Commit(); err == nil || !strings.Contains(err.Error(), "are missing") {
-			t.Errorf("committed half a file: %v", err)
-		}
-		if err := w.Write(part); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Write([]float32{8}); err == nil {
-		t.Error("took a number too many")
-	}
-	if err := w.Commit(); err != nil {
-		t.Fatal(err)
-	}
-	a, _ := os.ReadFile(whole)
-	b, _ := os.ReadFile(streamed)
-	if len(a) == 0 || !slices.Equal(a, b) {
-		t.Error("the file differs from one that was written at once")
-	}
-
-	r, err := OpenReader(streamed)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	part := make([]float32, 3)
-	if err := r.Read("x", 2, part); err != nil || !slices.Equal(part, []float32{3, 4, 5}) {
-		t.Errorf("read %v, %v", part, err)
-	}
-	if shape, err := r.Shape("x"); err != nil || !slices.Equal(shape, []int{3, 2}) || !reflect.DeepEqual(r.State, want.State) {
-		t.Errorf("%v, %v, %v", shape, err, r.State)
-	}
-	for _, first := range []int64{-1, 4, 7, 1 << 62} {
-		if err := r.Read("x", first, part); err == nil {
-			t.Errorf("read 3 of 6 numbers from %d on", first)
-		}
-	}
-	if _, err := r.Shape("z"); err == nil {
-		t.Error("there is a tensor z")
-	}
+func parts() ([]Tensor, map[string]string) {
+	return []Tensor{
+		{"features", []int{5, 2, 1}, []float32{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}},
+		{"labels", []int{5}, []float32{4, 3, 2, 1, 0}},
+	}, map[string]string{"layer": "fc7"}
 }
 
-func TestWriterLeavesNothing(t *testing.T) {
+// Written in turns, a file has the bytes that Write gives it at once.
+func TestStreamIsTheSameFile(t *testing.T) {
 	dir := t.TempDir()
-	w, err := NewWriter(filepath.Join(dir, "x"), nil, []Tensor{{Name: "x", Shape: []int{2}}})
+	tensors, notes := parts()
+	w, err := Create(filepath.Join(dir, "a"), notes, tensors)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Write([]float32{1}); err != nil {
-		t.Fatal(err)
+	for i := range 5 {
+		for k, width := range []int{2, 1} {
+			if err := w.Append(k, tensors[k].Data[i*width:(i+1)*width]); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if names := list(t, dir); slices.Contains(names, "a") {
+		t.Errorf("before Close there is %v", names)
 	}
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if list, _ := os.ReadDir(dir); len(list) != 0 {
-		t.Errorf("%v is left", list)
+	if err := w.Abort(); err != nil {
+		t.Error(err)
+	}
+	if err := Write(filepath.Join(dir, "b"), &Checkpoint{State: State{Notes: notes}, Tensors: tensors}); err != nil {
+		t.Fatal(err)
+	}
+	a, err := os.ReadFile(filepath.Join(dir, "a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(filepath.Join(dir, "b"))
+	if err != nil || !bytes.Equal(a, b) {
+		t.Errorf("%q\n%q, %v", a, b, err)
+	}
+}
+
+func TestStreamMissingAndTooMany(t *testing.T) {
+	dir := t.TempDir()
+	tensors, notes := parts()
+	w, err := Create(filepath.Join(dir, "a"), notes, tensors)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Append(1, make([]float32, 6)); err == nil || !strings.Contains(err.Error(), `"labels" of shape [5] is given 1 numbers too many`) {
+		t.Error(err)
+	}
+	if err := w.Close(); err == nil || !strings.Contains(err.Error(), `10 numbers of tensor "features"`) {
+		t.Error(err)
+	}
+	if err := w.Abort(); err != nil {
+		t.Error(err)
+	}
+	if names := list(t, dir); len(names) > 0 {
+		t.Errorf("%v is left", names)
+	}
+}
+
+func TestReadingParts(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a")
+	tensors, notes := parts()
+	if err := Write(path, &Checkpoint{State: State{Notes: notes}, Tensors: tensors}); err != nil {
+		t.Fatal(err)
+	}
+	f, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if f.Notes["layer"] != "fc7" || !slices.Equal(f.Shape("features"), []int{5, 2, 1}) || f.Shape("fc7") != nil {
+		t.Errorf("%v %v %v", f.Notes, f.Shape("features"), f.Shape("fc7"))
+	}
+	got := make([]float32, 3)
+	if err := f.ReadAt("features", 7, got); err != nil || !slices.Equal(got, []float32{7, 8, 9}) {
+		t.Error(got, err)
+	}
+	for _, c := range []struct {
+		name  string
+		first int64
+	}{{"features", 8}, {"features", -1}, {"features", 1 << 62}, {"absent", 0}} {
+		if err := f.ReadAt(c.name, c.first, got); err == nil {
+			t.Errorf("3 numbers of %s from %d on were read", c.name, c.first)
+		}
 	}
 }

@@ -29,11 +29,6 @@ func Write(path string, c *Checkpoint) error {
 }
 
 func write(path string, c *Checkpoint) (err error) {
-	for _, t := range c.Tensors {
-		if n, err := elements(t.Shape); err == nil && n != int64(len(t.Data)) {
-			return fmt.Errorf("tensor %q: shape %v makes %d elements, and there are %d", t.Name, t.Shape, n, len(t.Data))
-		}
-	}
 	header, err := c.header()
 	if err != nil {
 		return err
@@ -53,10 +48,20 @@ func write(path string, c *Checkpoint) (err error) {
 	return durable.SyncDir(dir)
 }
 
-// header returns everything before the numbers. It looks at the tensors' names
-// and shapes alone.
+// header returns everything before the numbers, which must be as many as the
+// shapes say.
 func (c *Checkpoint) header() ([]byte, error) {
-	meta, err := c.metadata()
+	for _, t := range c.Tensors {
+		if n, err := elements(t.Shape); err == nil && n != int64(len(t.Data)) {
+			return nil, fmt.Errorf("tensor %q: shape %v makes %d elements, and there are %d", t.Name, t.Shape, n, len(t.Data))
+		}
+	}
+	return header(&c.State, c.Tensors)
+}
+
+// header looks at the names and shapes of tensors, not at their numbers.
+func header(s *State, tensors []Tensor) ([]byte, error) {
+	meta, err := s.metadata()
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +95,7 @@ func (c *Checkpoint) header() ([]byte, error) {
 	}
 	seen := make(map[string]bool)
 	end := int64(0)
-	for _, t := range c.Tensors {
+	for _, t := range tensors {
 		n, err := elements(t.Shape)
 		switch {
 		case t.Name == "" || t.Name == "__metadata__" || !utf8.ValidString(t.Name):

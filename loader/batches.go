@@ -63,13 +63,8 @@ var (
 // groups can be under way at once, and batches for both. After the start nothing
 // is allocated.
 type Batches struct {
-	options Options
-	set     *Set
-	train   bool
-	views   int
-	color   [3][3]float64
-	shape   record.Shape
-
+	cutter
+	set   *Set
 	order *order
 	skip  int // images of the first group that are not wanted
 	first int64
@@ -164,33 +159,13 @@ func workers() int { return runtime.GOMAXPROCS(0) }
 // ahead returns how many chunks the system is told of before they are read.
 func ahead() int { return max(8, 2*workers()) }
 
-// prepare makes the batches of a split, which are still to be started.
+// prepare checks o and fills in its defaults.
 func (s *Set) prepare(o Options, train bool) (*Batches, error) {
 	shards, err := s.split(o.Split)
 	if err != nil {
 		return nil, err
 	}
 	shape := shards[0].Shape()
-	if o, err = o.fill(shape); err != nil {
-		return nil, err
-	}
-	group := int(o.Window / int64(shape.ImageBytes()))
-	switch {
-	case o.Window == 0 && train:
-		group = defaultWindow / shape.ImageBytes()
-	case o.Window == 0: // two groups fill a batch, and give every worker a chunk where that is not too much
-		group = max(o.Rows/o.Views, min(shape.ChunkImages*workers(), defaultWindow/(shape.ImageBytes()*o.Views)))
-	}
-	b := &Batches{options: o, set: s, train: train, views: o.Views, color: s.color, shape: shape}
-	b.order, err = newOrder(shards, group, train, o.Seed, o.Rank, o.Ranks)
-	if err != nil {
-		return nil, err
-	}
-	return b, nil
-}
-
-// fill checks o for images of a shape and returns it with its defaults.
-func (o Options) fill(shape record.Shape) (Options, error) {
 	if o.Height == 0 {
 		o.Height = shape.Height
 	}
@@ -201,16 +176,28 @@ func (o Options) fill(shape record.Shape) (Options, error) {
 	o.Ranks = max(o.Ranks, 1)
 	switch {
 	case o.Rows < 1 || o.Rows > 1<<20:
-		return o, fmt.Errorf("a batch of %d images; there must be from 1 to %d", o.Rows, 1<<20)
+		return nil, fmt.Errorf("a batch of %d images; there must be from 1 to %d", o.Rows, 1<<20)
 	case o.Height < 1 || o.Width < 1 || o.Height > shape.Height || o.Width > shape.Width:
-		return o, fmt.Errorf("a crop of %dx%d from stored images of %dx%d; it must be from 1x1 to their size: change the crop, or pack larger images",
+		return nil, fmt.Errorf("a crop of %dx%d from stored images of %dx%d; it must be from 1x1 to their size: change the crop, or pack larger images",
 			o.Height, o.Width, shape.Height, shape.Width)
 	case !(o.Color >= 0):
-		return o, fmt.Errorf("colour noise of deviation %g; it may not be negative", o.Color)
+		return nil, fmt.Errorf("colour noise of deviation %g; it may not be negative", o.Color)
 	case o.Window < 0:
-		return o, fmt.Errorf("a shuffle window of %d bytes; it may not be negative", o.Window)
+		return nil, fmt.Errorf("a shuffle window of %d bytes; it may not be negative", o.Window)
 	}
-	return o, nil
+	group := int(o.Window / int64(shape.ImageBytes()))
+	switch {
+	case o.Window == 0 && train:
+		group = defaultWindow / shape.ImageBytes()
+	case o.Window == 0: // two groups fill a batch, and give every worker a chunk where that is not too much
+		group = max(o.Rows/o.Views, min(shape.ChunkImages*workers(), defaultWindow/(shape.ImageBytes()*o.Views)))
+	}
+	b := &Batches{cutter: cutter{options: o, train: train, views: o.Views, color: s.color, shape: shape}, set: s}
+	b.order, err = newOrder(shards, group, train, o.Seed, o.Rank, o.Ranks)
+	if err != nil {
+		return nil, err
+	}
+	return b, nil
 }
 
 // start takes memory and starts all goroutines. They end when ctx is done, when a
@@ -389,21 +376,6 @@ func (b *Batches) do(j job, d *record.Decoder) error {
 func isDamage(err error) bool {
 	var e *record.Error
 	return errors.As(err, &e)
-}
-
-// cut makes a row of a batch: view n of an image.
-func (b *Batches) cut(t *Batch, row int, im record.Image, pixels []byte, pass uint32, image, n int) {
-	var v view
-	if b.train {
-		v = b.random(pass, uint32(image), im)
-	} else {
-		v = b.fixed(n, im)
-	}
-	size := b.options.Height * b.options.Width * 3
-	crop(t.Pixels[row*size:][:size], pixels, im.Width, b.options.Height, b.options.Width, v)
-	b.put(v, im, t.Views[row*viewNumbers:])
-	t.Images[row] = int64(image)
-	t.Labels[row] = im.Label
 }
 
 // Next waits for the next batch, which is the caller's until Release. The caller

@@ -6,33 +6,30 @@ import (
 	"alexnet/loader/record"
 )
 
-// Image reads one image of a split: its pixels, [Height][Width][3] RGB, of whole
-// images the middle, and its label. The chunk that it lies in is read for it, so
-// this is for few images.
-func (s *Set) Image(split string, n int64) (pixels []byte, label int32, err error) {
+// Image reads one image of a split by its number, as in [Batch.Images] of a test:
+// what the index says of it and its pixels as they are stored, [Height][Width][3].
+// It decodes the whole chunk that the image is in.
+func (s *Set) Image(split string, image int64) (record.Image, []byte, error) {
 	shards, err := s.split(split)
 	if err != nil {
-		return nil, 0, err
+		return record.Image{}, nil, err
 	}
-	in := n
-	for _, r := range shards {
-		if in >= 0 && in < int64(r.Images()) {
-			return readImage(r, int(in))
+	if n := s.Info().Splits[split].Images; image < 0 || image >= int64(n) {
+		return record.Image{}, nil, fmt.Errorf("there is no image %d in the split %s of %s, which has %d", image, split, s.Info().Name, n)
+	}
+	left, shard := int(image), shards[0] // images before it in its shard
+	for _, next := range shards[1:] {
+		if left < shard.Images() {
+			break
 		}
-		in -= int64(r.Images())
+		left, shard = left-shard.Images(), next
 	}
-	return nil, 0, fmt.Errorf("the split %s of data set %s has no image %d: it has %d", split, s.Info().Name, n, s.Info().Splits[split].Images)
-}
-
-func readImage(r *record.Reader, n int) ([]byte, int32, error) {
+	chunk := left / s.Info().ChunkImages
+	first, _ := shard.Chunk(chunk)
 	var d record.Decoder
-	shape := r.Shape()
-	if err := d.Read(r, n/shape.ChunkImages); err != nil {
-		return nil, 0, err
+	if err := d.Read(shard, chunk); err != nil {
+		return record.Image{}, nil, err
 	}
-	im, whole := d.Image(n % shape.ChunkImages)
-	top, left := shape.Middle(im.Height, im.Width)
-	pixels := make([]byte, shape.ImageBytes())
-	crop(pixels, whole, im.Width, shape.Height, shape.Width, view{top: top, left: left})
-	return pixels, im.Label, nil
+	im, pixels := d.Image(left - first)
+	return im, pixels, nil
 }

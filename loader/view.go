@@ -12,13 +12,37 @@ type view struct {
 	color     [3]float32 // added to R, G and B
 }
 
+// cutter cuts views out of images.
+type cutter struct {
+	options Options
+	train   bool // views are random, as in training
+	views   int  // of an image
+	color   [3][3]float64
+	shape   record.Shape
+}
+
+// cut makes a row of a batch: view n of an image.
+func (k *cutter) cut(t *Batch, row int, im record.Image, pixels []byte, pass uint32, image, n int) {
+	var v view
+	if k.train {
+		v = k.random(pass, uint32(image), im)
+	} else {
+		v = k.fixed(n, im)
+	}
+	size := k.options.Height * k.options.Width * 3
+	crop(t.Pixels[row*size:][:size], pixels, im.Width, k.options.Height, k.options.Width, v)
+	k.put(v, im, t.Views[row*viewNumbers:])
+	t.Images[row] = int64(image)
+	t.Labels[row] = im.Label
+}
+
 // put writes v, of an image of a given size, as a row of Batch.Views.
-func (b *Batches) put(v view, im record.Image, to []float32) {
+func (k *cutter) put(v view, im record.Image, to []float32) {
 	// The mean is that of the middle of an image. What is cut beside it gets what
 	// is nearest.
-	top, left := b.shape.Middle(im.Height, im.Width)
-	to[0] = float32(min(max(v.top-top, 0), b.shape.Height-b.options.Height))
-	to[1] = float32(min(max(v.left-left, 0), b.shape.Width-b.options.Width))
+	top, left := k.shape.Middle(im.Height, im.Width)
+	to[0] = float32(min(max(v.top-top, 0), k.shape.Height-k.options.Height))
+	to[1] = float32(min(max(v.left-left, 0), k.shape.Width-k.options.Width))
 	to[2] = 0
 	if v.mirror {
 		to[2] = 1
@@ -27,18 +51,18 @@ func (b *Batches) put(v view, im record.Image, to []float32) {
 }
 
 // random returns the view of an image in a pass of training.
-func (b *Batches) random(pass, image uint32, im record.Image) view {
-	numbers := philox.NewStream(b.options.Seed, philox.Crop, pass, image)
+func (k *cutter) random(pass, image uint32, im record.Image) view {
+	numbers := philox.NewStream(k.options.Seed, philox.Crop, pass, image)
 	v := view{
-		top:  numbers.IntN(im.Height - b.options.Height + 1),
-		left: numbers.IntN(im.Width - b.options.Width + 1),
+		top:  numbers.IntN(im.Height - k.options.Height + 1),
+		left: numbers.IntN(im.Width - k.options.Width + 1),
 	}
-	v.mirror = numbers.Uint32()&1 == 1 && b.options.Mirror
-	if o := b.options; o.Color > 0 && (o.ColorPasses == 0 || int64(pass) < int64(o.ColorPasses)) {
+	v.mirror = numbers.Uint32()&1 == 1 && k.options.Mirror
+	if o := k.options; o.Color > 0 && (o.ColorPasses == 0 || int64(pass) < int64(o.ColorPasses)) {
 		var sum [3]float64
-		numbers := philox.NewStream(b.options.Seed, philox.Color, pass, image)
-		for _, axis := range b.color {
-			alpha := b.options.Color * numbers.Normal()
+		numbers := philox.NewStream(k.options.Seed, philox.Color, pass, image)
+		for _, axis := range k.color {
+			alpha := k.options.Color * numbers.Normal()
 			for c := range 3 {
 				sum[c] += alpha * axis[c]
 			}
@@ -52,14 +76,14 @@ func (b *Batches) random(pass, image uint32, im record.Image) view {
 
 // fixed returns view n of a test, as Test documents them. Of whole images the
 // middle is seen, as it would be if that had been cut out when they were packed.
-func (b *Batches) fixed(n int, im record.Image) view {
-	bottom, right := b.shape.Height-b.options.Height, b.shape.Width-b.options.Width
+func (k *cutter) fixed(n int, im record.Image) view {
+	bottom, right := k.shape.Height-k.options.Height, k.shape.Width-k.options.Width
 	v := view{top: bottom / 2, left: right / 2}
-	if b.views > 1 {
+	if k.views > 1 {
 		v = [5]view{{}, {left: right}, {top: bottom}, {top: bottom, left: right}, v}[n%5]
 		v.mirror = n >= 5
 	}
-	top, left := b.shape.Middle(im.Height, im.Width)
+	top, left := k.shape.Middle(im.Height, im.Width)
 	v.top += top
 	v.left += left
 	return v

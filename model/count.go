@@ -1,5 +1,10 @@
 package model
 
+import (
+	"fmt"
+	"strings"
+)
+
 // View returns the shape of what one kernel or neuron of l sees before groups
 // divide it: everything if l is Across or reads what is not divided, else its
 // column's part.
@@ -93,3 +98,32 @@ func (n *Net) Totals() (parameters, neurons, work int64) {
 
 // Classes returns the count of classes that the network tells apart.
 func (n *Net) Classes() int { return n.Layers[len(n.Layers)-1].Out.C }
+
+// Index returns the place of the layer of a name.
+func (n *Net) Index(name string) (int, error) {
+	var names []string
+	for i, l := range n.Layers {
+		if l.Name == name {
+			return i, nil
+		}
+		names = append(names, l.Name)
+	}
+	return 0, fmt.Errorf("the network %s has no layer %q; it has %s", n.Name, name, strings.Join(names, ", "))
+}
+
+// LastHidden returns the place of the layer that the last full layer reads: at
+// test time its output is what the network knows of an image before it decides on
+// a class (section 6: the 4096 numbers of the last hidden layer).
+func (n *Net) LastHidden() (int, error) {
+	for i := len(n.Layers) - 1; i >= 0; i-- {
+		l := n.Layers[i]
+		if _, full := l.Spec.(Full); !full {
+			continue
+		}
+		if len(l.From) != 1 || l.From[0] == InputIndex {
+			return 0, fmt.Errorf("the last full layer of the network %s, %s, does not read one layer alone: name the layer that is meant", n.Name, l.Name)
+		}
+		return l.From[0], nil
+	}
+	return 0, fmt.Errorf("the network %s has no full layer: name the layer that is meant", n.Name)
+}

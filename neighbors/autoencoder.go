@@ -4,189 +4,210 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 
 	"alexnet/internal/philox"
 
 	"gonum.org/v1/gonum/blas"
+	"gonum.org/v1/gonum/blas/blas32"
 )
 
-// An auto-encoder learns to say of a vector in Bits numbers between -1 and 1 what
-// brings it back best:
+// Autoencoder is a network that learns to give back the vectors that it reads
+// through a bottleneck of a few numbers, each of which is 1 or -1 (section 6.1):
 //
-//	h = W (x - mean)/deviation + b        [Bits]
-//	z = tanh(h + noise)                   [Bits]
-//	y = V z + c                           [dim]
-//	loss = |y - (x - mean)/deviation|²/2
+//	x     (vector - mean) / scale, so that its numbers have deviation 1 on average
+//	h     W x + b
+//	code  sign(h)
+//	y     Wᵀ code + c
+//	loss  |y - x|²/2, mean over a batch
 //
-// with one deviation for all numbers, so that distances keep their meaning. The
-// noise, normal of deviation Noise, makes small h worthless, so that z
-// tends to -1 and 1, and the sign of h says nearly all of it (Salakhutdinov and
-// Hinton, "Semantic Hashing", 2009). The signs are the code.
+// Encoder and decoder share their weights. So each bit adds or takes away the very
+// direction that it was read along, and codes that differ in few bits are of vectors
+// that lie near to each other; with weights of its own a decoder gives back as much,
+// but from codes whose distances say less.
 //
-// Weights are learned by Adam (Kingma and Ba, 2014), its rate
-// falling to 0 in a straight line.
-
-// Learning says how an auto-encoder learns.
-type Learning struct {
-	Steps int     // updates of the weights
-	Batch int     // vectors a step
-	Rate  float64 // Adam's, at first
-	Noise float64 // deviation of what is added to h
-	Seed  uint64
-
-	Progress func(step int, loss float64) // after each step; loss is the mean over the numbers of a batch
+// A sign has no slope to learn by. Backwards, it passes for tanh: a bit learns where
+// h is near 0, and is let alone where it is decided.
+type Autoencoder struct {
+	mean  []float32 // [width]
+	scale float32
+	layer           // W and b
+	c     []float32 // [width]
 }
 
-// DefaultLearning suits the last hidden layers of this program's networks.
-func DefaultLearning(seed uint64) Learning {
-	return Learning{Steps: 1000, Batch: 256, Rate: 0.01, Noise: 1, Seed: seed}
+// AutoencoderOptions say how an auto-encoder learns: down the slope, a batch at a
+// time, with momentum. The rate falls to nothing along a line.
+type AutoencoderOptions struct {
+	Bits   int
+	Passes int // over the sample
+	Seed   uint64
+
+	Progress func(done, total int64) // steps
 }
 
-// Learn trains an auto-encoder on vectors that open starts from the front, over and
-// over, and returns its encoder. Vectors should come in no order of their own, as
-// those of a data set do.
-func Learn(ctx context.Context, open func() Vectors, mean []float32, deviation float64, o Learning) (*Projection, error) {
-	dim := len(mean)
-	p, err := newProjection(dim)
+const (
+	codeBatch    = 128
+	codeRate     = 0.005
+	codeMomentum = 0.9
+)
+
+// TrainAutoencoder trains on a sample of vectors, [n, width], which it leaves
+// scaled. The same sample and seed give the same codes.
+func TrainAutoencoder(ctx context.Context, sample []float32, width int, o AutoencoderOptions) (*Autoencoder, error) {
+	a, err := newAutoencoder(sample, width, o)
 	if err != nil {
 		return nil, err
 	}
-	if o.Steps < 1 || o.Batch < 1 || !(o.Rate > 0) || !(o.Noise >= 0) {
-		return nil, fmt.Errorf("auto-encoder: %d steps of %d vectors, rate %g, noise %g", o.Steps, o.Batch, o.Rate, o.Noise)
+	n := len(sample) / width
+	a.normalise(sample, sample)
+	t := newDescent(a, min(codeBatch, n))
+	order := make([]int32, n)
+	for i := range order {
+		order[i] = int32(i)
 	}
-	if !(deviation > 0) {
-		return nil, errors.New("auto-encoder: all vectors are the same: there is nothing to learn")
-	}
-	a := newAutoEncoder(dim, o)
-	scale := float32(1 / deviation)
-	x := make([]float32, o.Batch*dim)
-	source := open()
-	for step := range o.Steps {
-		if source, err = fill(ctx, source, open, x); err != nil {
-			return nil, err
-		}
-		for i := range x {
-			x[i] = (x[i] - mean[i%dim]) * scale
-		}
-		loss := a.step(x, step)
-		if math.IsNaN(loss) || math.IsInf(loss, 0) {
-			return nil, fmt.Errorf("auto-encoder: the loss of step %d is %g: the features have numbers that are not finite", step, loss)
-		}
-		if o.Progress != nil {
-			o.Progress(step+1, loss)
+	steps, done := o.Passes*(n/t.batch), 0
+	for pass := range o.Passes {
+		s := philox.NewStream(o.Seed, philox.Order, uint32(pass), 0)
+		philox.Shuffle(&s, order)
+		for first := 0; first+t.batch <= n; first += t.batch {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			for i, row := range order[first : first+t.batch] {
+				copy(t.x[i*width:][:width], sample[int(row)*width:])
+			}
+			if loss := t.gradients(); !finite(loss) {
+				return nil, fmt.Errorf("the auto-encoder has diverged in step %d of %d", done+1, steps)
+			}
+			t.step(float32(codeRate * (1 - float64(done)/float64(steps))))
+			done++
+			o.Progress(int64(done), int64(steps))
 		}
 	}
-	for i, w := range a.w.x {
-		p.weights[i] = w * scale
-	}
-	copy(p.bias, a.b.x)
-	p.centre(mean)
-	return p, nil
+	return a, nil
 }
 
-// fill fills x with the next vectors, from the front again where there are no more.
-func fill(ctx context.Context, source Vectors, open func() Vectors, x []float32) (Vectors, error) {
-	fresh := false
-	for len(x) > 0 {
-		n, err := source.Next(ctx, x)
-		if errors.Is(err, io.EOF) && !fresh {
-			source, fresh = open(), true
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		fresh = false
-		x = x[n*source.Dim():]
+// newAutoencoder returns one that has learned nothing but the mean and the scale of
+// a sample.
+func newAutoencoder(sample []float32, width int, o AutoencoderOptions) (*Autoencoder, error) {
+	if len(sample) == 0 || o.Bits < 1 {
+		return nil, fmt.Errorf("an auto-encoder of %d bits and %d vectors: there must be at least one of each", o.Bits, len(sample)/width)
 	}
-	return source, nil
+	a := &Autoencoder{mean: means(sample, width), layer: newLayer(width, o.Bits), c: make([]float32, width)}
+	sum := 0.0
+	for i, v := range sample {
+		d := float64(v - a.mean[i%width])
+		sum += d * d
+	}
+	if !finite(sum) {
+		return nil, errors.New("the vectors have numbers that are not finite: the network has diverged, or their file is damaged")
+	}
+	if sum == 0 {
+		return nil, errors.New("all vectors are the same: there is nothing to tell apart")
+	}
+	a.scale = float32(math.Sqrt(sum / float64(len(sample))))
+	// For x of a normal distribution, Wᵀ sign(W x) then is as long as x.
+	philox.Normals(a.w, math.Sqrt(math.Pi/2)/float64(o.Bits), o.Seed, philox.Init.Layer(0), 0)
+	return a, nil
 }
 
-// autoEncoder is the network with room for a batch.
-type autoEncoder struct {
-	Learning
-	dim        int
-	w, b, v, c *parameter
-	h, z, dh   []float32 // [batch, Bits]
-	y          []float32 // [batch, dim], then the loss's gradient by it
+// Bits returns the size of a code.
+func (a *Autoencoder) Bits() int { return a.out }
+
+// Activations sets dst, [n, Bits()], to h of x, [n, width].
+func (a *Autoencoder) Activations(x, dst []float32) {
+	scaled := make([]float32, len(x))
+	a.normalise(x, scaled)
+	a.forward(scaled, dst)
 }
 
-func newAutoEncoder(dim int, o Learning) *autoEncoder {
-	a := &autoEncoder{
-		Learning: o, dim: dim,
-		w: newParameter(Bits * dim), b: newParameter(Bits), v: newParameter(dim * Bits), c: newParameter(dim),
-		h: make([]float32, o.Batch*Bits), z: make([]float32, o.Batch*Bits), dh: make([]float32, o.Batch*Bits), y: make([]float32, o.Batch*dim),
+// normalise sets to to x, scaled.
+func (a *Autoencoder) normalise(x, to []float32) {
+	width := len(a.mean)
+	for i, v := range x {
+		to[i] = (v - a.mean[i%width]) / a.scale
 	}
-	philox.Normals(a.w.x, 1/math.Sqrt(float64(dim)), o.Seed, philox.Code.Layer(0), 0)
-	philox.Normals(a.v.x, 1/math.Sqrt(Bits), o.Seed, philox.Code.Layer(1), 0)
-	return a
 }
 
-// step goes forward and backward with a batch x, [batch, dim], updates the weights,
-// and returns the loss before.
-func (a *autoEncoder) step(x []float32, step int) float64 {
-	philox.Normals(a.dh, a.Noise, a.Seed, philox.Code.Layer(2), uint64(step)*uint64(len(a.dh)))
-	loss := a.gradients(x, a.dh)
-	rate := a.Rate * (1 - float64(step)/float64(a.Steps))
-	for _, p := range []*parameter{a.w, a.b, a.v, a.c} {
-		p.update(rate, step)
+// descent is a training: a batch, the slopes there, and momentum.
+type descent struct {
+	*Autoencoder
+	batch       int
+	sign        func(h float32) float32 // of the bottleneck; tests put tanh in its place
+	x, e        []float32               // [batch, width]; e is (y - x)/batch
+	h, code, dh []float32               // [batch, bits]
+	dw, db, dc  []float32
+	vw, vb, vc  []float32
+}
+
+func newDescent(a *Autoencoder, batch int) *descent {
+	numbers := func(n int) []float32 { return make([]float32, n) }
+	wide, narrow := batch*a.in, batch*a.out
+	return &descent{
+		Autoencoder: a, batch: batch, sign: sign,
+		x: numbers(wide), e: numbers(wide),
+		h: numbers(narrow), code: numbers(narrow), dh: numbers(narrow),
+		dw: numbers(len(a.w)), db: numbers(a.out), dc: numbers(a.in),
+		vw: numbers(len(a.w)), vb: numbers(a.out), vc: numbers(a.in),
 	}
+}
+
+func sign(h float32) float32 {
+	if h > 0 {
+		return 1
+	}
+	return -1
+}
+
+// gradients computes the loss of the batch in x, and its slopes.
+func (t *descent) gradients() (loss float64) {
+	x, e := matrix(t.batch, t.in, t.x), matrix(t.batch, t.in, t.e)
+	code, dh := matrix(t.batch, t.out, t.code), matrix(t.batch, t.out, t.dh)
+	w, dw := matrix(t.out, t.in, t.w), matrix(t.out, t.in, t.dw)
+
+	t.forward(t.x, t.h)
+	for i, h := range t.h {
+		t.code[i] = t.sign(h)
+	}
+	for i := range t.batch {
+		copy(t.e[i*t.in:], t.c)
+	}
+	blas32.Gemm(blas.NoTrans, blas.NoTrans, 1, code, w, 1, e) // y
+	for i, y := range t.e {
+		d := y - t.x[i]
+		loss += float64(d) * float64(d) / 2 / float64(t.batch)
+		t.e[i] = d / float32(t.batch)
+	}
+	blas32.Gemm(blas.NoTrans, blas.Trans, 1, e, w, 0, dh)
+	for i, h := range t.h {
+		y := float32(math.Tanh(float64(h)))
+		t.dh[i] *= 1 - y*y
+	}
+	blas32.Gemm(blas.Trans, blas.NoTrans, 1, code, e, 0, dw) // as the decoder
+	blas32.Gemm(blas.Trans, blas.NoTrans, 1, dh, x, 1, dw)   // as the encoder
+	columnSums(t.dh, t.db)
+	columnSums(t.e, t.dc)
 	return loss
 }
 
-// gradients puts the loss's gradients by the parameters into them. noise is
-// [batch, Bits].
-func (a *autoEncoder) gradients(x, noise []float32) float64 {
-	n := a.Batch
-	product(blas.NoTrans, blas.Trans, n, Bits, a.dim, x, a.w.x, 0, a.h)
-	for i := range a.z {
-		a.z[i] = float32(math.Tanh(float64(a.h[i] + a.b.x[i%Bits] + noise[i])))
-	}
-	product(blas.NoTrans, blas.Trans, n, a.dim, Bits, a.z, a.v.x, 0, a.y)
-	sum := 0.0
-	for i := range a.y {
-		d := a.y[i] + a.c.x[i%a.dim] - x[i]
-		sum += float64(d) * float64(d) / 2
-		a.y[i] = d / float32(n)
-	}
-	product(blas.Trans, blas.NoTrans, a.dim, Bits, n, a.y, a.z, 0, a.v.g)
-	sumRows(a.y, a.c.g)
-	product(blas.NoTrans, blas.NoTrans, n, Bits, a.dim, a.y, a.v.x, 0, a.dh)
-	for i, z := range a.z {
-		a.dh[i] *= 1 - z*z
-	}
-	product(blas.Trans, blas.NoTrans, Bits, a.dim, n, a.dh, x, 0, a.w.g)
-	sumRows(a.dh, a.b.g)
-	return sum / float64(n)
-}
-
-// sumRows sums up the rows of x, each as long as sum.
-func sumRows(x, sum []float32) {
-	clear(sum)
+// columnSums sets to to the sums over the rows of x, [n, len(to)].
+func columnSums(x, to []float32) {
+	clear(to)
 	for i, v := range x {
-		sum[i%len(sum)] += v
+		to[i%len(to)] += v
 	}
 }
 
-// parameter is weights, or biases, with what Adam keeps of them.
-type parameter struct {
-	x, g          []float32
-	first, second []float32 // moments of the gradient
+// step goes down the slopes.
+func (t *descent) step(rate float32) {
+	descend(t.w, t.vw, t.dw, rate)
+	descend(t.b, t.vb, t.db, rate)
+	descend(t.c, t.vc, t.dc, rate)
 }
 
-func newParameter(n int) *parameter {
-	return &parameter{make([]float32, n), make([]float32, n), make([]float32, n), make([]float32, n)}
-}
-
-func (p *parameter) update(rate float64, step int) {
-	const beta1, beta2, epsilon = 0.9, 0.999, 1e-8
-	t := float64(step + 1)
-	rate *= math.Sqrt(1-math.Pow(beta2, t)) / (1 - math.Pow(beta1, t))
-	for i, g := range p.g {
-		p.first[i] = beta1*p.first[i] + (1-beta1)*g
-		p.second[i] = beta2*p.second[i] + (1-beta2)*g*g
-		p.x[i] -= float32(rate) * p.first[i] / (float32(math.Sqrt(float64(p.second[i]))) + epsilon)
+func descend(w, v, slope []float32, rate float32) {
+	for i := range w {
+		v[i] = codeMomentum*v[i] - rate*slope[i]
+		w[i] += v[i]
 	}
 }

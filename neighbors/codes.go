@@ -2,150 +2,139 @@ package neighbors
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io"
 	"math/bits"
 	"runtime"
-	"slices"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 )
 
-// Bits is the length of a code.
-const Bits = 128
+// wordBits is how many bits a word of a code has.
+const wordBits = 64
 
-// Code is what stands for a vector in a quick search: 16 bytes for 16 KB.
-type Code [Bits / 64]uint64
-
-// Distance returns in how many bits two codes differ.
-func (c Code) Distance(o Code) int {
-	n := 0
-	for i := range c {
-		n += bits.OnesCount64(c[i] ^ o[i])
-	}
-	return n
-}
-
-// Encoder makes codes of vectors. It is for one goroutine.
+// Encoder makes binary codes of vectors. Activations sets dst, [n, Bits()], for the
+// rows x, [n, width]: a bit of the code is whether its number is above 0. It may be
+// called by several goroutines.
 type Encoder interface {
-	// Encode makes the codes of x, [len(codes), dim].
-	Encode(x []float32, codes []Code)
+	Bits() int
+	Activations(x, dst []float32)
 }
 
-// Codes returns the codes of all vectors, which stay in memory: 16 MB a million.
-func Codes(ctx context.Context, e Encoder, x Vectors) ([]Code, error) {
-	dim := x.Dim()
-	block := make([]float32, min(max(1, blockBytes/(4*dim)), maxBlock)*dim)
-	var all []Code
-	for {
-		n, err := x.Next(ctx, block)
-		if errors.Is(err, io.EOF) {
-			return all, nil
+// Codes are binary codes of rows.
+type Codes struct {
+	words int      // of a code
+	list  []uint64 // [rows, words]
+}
+
+// Encode makes the codes of all rows, which are read in blocks, with all cores.
+// progress is called with the count of rows that are done.
+func Encode(ctx context.Context, rows Rows, e Encoder, progress func(done, total int64)) (*Codes, error) {
+	c := newCodes(rows.Len(), e)
+	block := blockOf(rows)
+	err := inBlocks(ctx, rows, block, progress, func() func(int, []float32) error {
+		activations := make([]float32, block*e.Bits())
+		return func(first int, x []float32) error {
+			n := len(x) / rows.Width()
+			c.set(first, e, x, activations[:n*e.Bits()])
+			return nil
 		}
-		if err != nil {
+	})
+	return c, err
+}
+
+// EncodeVectors makes the codes of vectors in memory, [n, width].
+func EncodeVectors(x []float32, width int, e Encoder) *Codes {
+	n := len(x) / width
+	c := newCodes(n, e)
+	c.set(0, e, x, make([]float32, n*e.Bits()))
+	return c
+}
+
+func newCodes(rows int, e Encoder) *Codes {
+	words := (e.Bits() + wordBits - 1) / wordBits
+	return &Codes{words: words, list: make([]uint64, rows*words)}
+}
+
+// set makes the codes of rows x from number first on, with memory for their
+// activations.
+func (c *Codes) set(first int, e Encoder, x, activations []float32) {
+	e.Activations(x, activations)
+	for i := range len(activations) / e.Bits() {
+		code := c.at(first + i)
+		for b, v := range activations[i*e.Bits():][:e.Bits()] {
+			if v > 0 {
+				code[b/wordBits] |= 1 << (b % wordBits)
+			}
+		}
+	}
+}
+
+// Len returns the count of rows.
+func (c *Codes) Len() int { return len(c.list) / c.words }
+
+func (c *Codes) at(row int) []uint64 { return c.list[row*c.words:][:c.words] }
+
+// Nearest returns for each query the k rows, or all if there are fewer, whose codes
+// differ from its own in the fewest bits, which is their Distance; of equal ones
+// that of the lower number first. It compares with all of them, with all cores.
+func (c *Codes) Nearest(ctx context.Context, queries *Codes, k int) ([][]Neighbor, error) {
+	found := make([][]Neighbor, queries.Len())
+	var next atomic.Int64
+	g, ctx := errgroup.WithContext(ctx)
+	for range min(runtime.GOMAXPROCS(0), len(found)) {
+		g.Go(func() error {
+			for {
+				q := int(next.Add(1)) - 1
+				if q >= len(found) {
+					return nil
+				}
+				if err := ctx.Err(); err != nil {
+					return err
+				}
+				found[q] = c.nearest(queries.at(q), k)
+			}
+		})
+	}
+	return found, g.Wait()
+}
+
+func (c *Codes) nearest(query []uint64, k int) (best []Neighbor) {
+	k = min(k, c.Len())
+	worst := c.words*wordBits + 1 // of the k best so far
+	row := 0
+	for list := c.list; len(list) >= len(query); list = list[len(query):] {
+		different := 0
+		for i, w := range query {
+			different += bits.OnesCount64(w ^ list[i])
+		}
+		if different < worst {
+			best = insert(best, Neighbor{row, float64(different)}, k)
+			if len(best) == k {
+				worst = int(best[k-1].Distance)
+			}
+		}
+		row++
+	}
+	return best
+}
+
+// Rerank orders each query's shortlist by the Euclidean distance of the rows, of
+// which it reads those on the list alone, and returns the k nearest.
+func Rerank(ctx context.Context, rows Rows, queries []float32, shortlists [][]Neighbor, k int) ([][]Neighbor, error) {
+	width := rows.Width()
+	row := make([]float32, width)
+	found := make([][]Neighbor, len(shortlists))
+	for q, list := range shortlists {
+		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		first := len(all)
-		all = slices.Grow(all, n)[:first+n]
-		e.Encode(block[:n*dim], all[first:])
-	}
-}
-
-// SearchCodes returns for each query the indices of the n codes that are nearest,
-// the nearest first, and of equally near ones the lower index. All processors take
-// part.
-func SearchCodes(ctx context.Context, queries, codes []Code, n int) ([][]int, error) {
-	if n < 1 {
-		return nil, fmt.Errorf("search by codes: %d are asked for, want 1 or more", n)
-	}
-	result := make([][]int, len(queries))
-	g, ctx := errgroup.WithContext(ctx)
-	workers := runtime.GOMAXPROCS(0)
-	for w := range workers {
-		g.Go(func() error {
-			distances := make([]uint8, len(codes)) // up to Bits
-			for q := w; q < len(queries); q += workers {
-				if err := ctx.Err(); err != nil {
-					return err
-				}
-				result[q] = nearestCodes(queries[q], codes, distances, min(n, len(codes)))
-			}
-			return nil
-		})
-	}
-	return result, g.Wait()
-}
-
-// nearestCodes sorts by counting: distances are few.
-func nearestCodes(query Code, codes []Code, distances []uint8, n int) []int {
-	var count [Bits + 1]int
-	for i, c := range codes {
-		d := query.Distance(c)
-		distances[i] = uint8(d)
-		count[d]++
-	}
-	var place [Bits + 1]int // in the result, of the next code at each distance
-	most, sum := 0, 0
-	for d, c := range count {
-		place[d] = sum
-		if sum < n {
-			most = d
-		}
-		sum += c
-	}
-	result := make([]int, n)
-	for i, d := range distances {
-		if int(d) <= most {
-			if place[d] < n {
-				result[place[d]] = i
-			}
-			place[d]++
-		}
-	}
-	return result
-}
-
-// Rerank returns of each shortlist the k that are nearest to the query by their
-// vectors, the nearest first. queries is [n, dim]; at reads a vector and is called
-// by several goroutines at once.
-func Rerank(ctx context.Context, queries []float32, dim int, shortlists [][]int, at func(index int64, dst []float32) error, k int) ([][]Neighbor, error) {
-	result := make([][]Neighbor, len(shortlists))
-	g, ctx := errgroup.WithContext(ctx)
-	workers := runtime.GOMAXPROCS(0)
-	for w := range workers {
-		g.Go(func() error {
-			x := make([]float32, dim)
-			for q := w; q < len(shortlists); q += workers {
-				if err := ctx.Err(); err != nil {
-					return err
-				}
-				var list nearest
-				for _, index := range shortlists[q] {
-					if err := at(int64(index), x); err != nil {
-						return err
-					}
-					list.add(Neighbor{index, distance(queries[q*dim:][:dim], x)}, k)
-				}
-				result[q] = list
-			}
-			return nil
-		})
-	}
-	return result, g.Wait()
-}
-
-// Recall returns the share of the nearest that are found in the lists of the same
-// queries.
-func Recall(near [][]Neighbor, found [][]int) float64 {
-	hits, all := 0, 0
-	for q, list := range near {
 		for _, n := range list {
-			all++
-			if slices.Contains(found[q], n.Index) {
-				hits++
+			if err := rows.Read(n.Row, row); err != nil {
+				return nil, err
 			}
+			found[q] = insert(found[q], Neighbor{n.Row, distance(queries[q*width:][:width], row)}, k)
 		}
+		roots(found[q])
 	}
-	return float64(hits) / float64(max(all, 1))
+	return found, nil
 }

@@ -1,82 +1,56 @@
 package neighbors
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"io"
+	"sync"
 
 	"alexnet/loader"
 )
 
-// Pixels are the images of a split as vectors, in its order: 8-bit RGB minus the
-// mean image, [height, width, 3].
+// Pixels are the stored images of a split as vectors: height, width, RGB, 0 to 255.
+// To subtract the mean from both sides would change no distance. They are [Rows].
 type Pixels struct {
-	mean    []float32
-	batches *loader.Batches
-	batch   *loader.Batch
-	row     int // next of batch
+	images, width int
+	readers       sync.Pool
 }
 
-// pixelRows is the count of images that are decoded together.
-const pixelRows = 32
+// pixelReader is what one goroutine reads with.
+type pixelReader struct {
+	images *loader.Images
+	bytes  []byte
+}
 
-// OpenPixels starts reading a split.
-func OpenPixels(ctx context.Context, set *loader.Set, split string) (*Pixels, error) {
-	b, err := set.Test(ctx, loader.Options{Split: split, Rows: pixelRows})
+// NewPixels opens a split.
+func NewPixels(set *loader.Set, split string) (*Pixels, error) {
+	images, err := set.Images(split)
 	if err != nil {
 		return nil, err
 	}
-	return &Pixels{mean: set.Mean(), batches: b}, nil
+	p := &Pixels{images: int(images.Len()), width: set.Info().Height * set.Info().Width * 3}
+	p.readers.New = func() any {
+		images, _ := set.Images(split) // it is there: it was opened above
+		return &pixelReader{images, make([]byte, p.width)}
+	}
+	return p, nil
 }
 
-// Dim returns the count of numbers of an image.
-func (p *Pixels) Dim() int { return len(p.mean) }
+// Len returns the count of images.
+func (p *Pixels) Len() int { return p.images }
 
-// Next is that of [Vectors].
-func (p *Pixels) Next(ctx context.Context, dst []float32) (n int, err error) {
-	for len(dst) >= len(p.mean) {
-		if p.batch == nil || p.row == len(p.batch.Labels) {
-			if p.batch != nil {
-				p.batches.Release(p.batch)
-			}
-			p.batch, err = p.batches.Next(ctx)
-			if err != nil { // io.EOF comes again
-				break
-			}
-			p.row = 0
+// Width returns the count of numbers that each has.
+func (p *Pixels) Width() int { return p.width }
+
+// Read fills dst with the pixels of images from first on.
+func (p *Pixels) Read(first int, dst []float32) error {
+	r := p.readers.Get().(*pixelReader)
+	defer p.readers.Put(r)
+	for i := range len(dst) / p.width {
+		if _, err := r.images.Read(int64(first+i), r.bytes); err != nil {
+			return err
 		}
-		if p.batch.Labels[p.row] < 0 { // behind the last image
-			p.row++
-			continue
+		row := dst[i*p.width:][:p.width]
+		for j, v := range r.bytes {
+			row[j] = float32(v)
 		}
-		centre(dst, p.batch.Pixels[p.row*len(p.mean):], p.mean)
-		dst = dst[len(p.mean):]
-		p.row++
-		n++
 	}
-	if n > 0 && errors.Is(err, io.EOF) {
-		err = nil
-	}
-	return n, err
+	return nil
 }
-
-// PixelsOf returns one image of a split as a vector.
-func PixelsOf(set *loader.Set, split string, image int64) ([]float32, error) {
-	pixels, _, err := set.Image(split, image)
-	if err != nil {
-		return nil, fmt.Errorf("pixels: %w", err)
-	}
-	x := make([]float32, len(pixels))
-	centre(x, pixels, set.Mean())
-	return x, nil
-}
-
-func centre(dst []float32, pixels []byte, mean []float32) {
-	for i, m := range mean {
-		dst[i] = float32(pixels[i]) - m
-	}
-}
-
-// Close stops the reading.
-func (p *Pixels) Close() error { return p.batches.Close() }

@@ -1,224 +1,177 @@
-// Package neighbors finds, for some vectors, the nearest of many: figure 4 of the
-// paper, right, where the vectors are the 4096 numbers of the last hidden layer,
-// and the search by short codes that section 6.1 proposes.
-//
-// Vectors are read from front to back, block by block, and never held all at
-// once: a million of 4096 numbers are 16 GB in a file ([File]), and [Search] takes
-// some 16 MiB of memory for each processor besides the queries.
 package neighbors
 
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"math"
-	"runtime"
 	"slices"
 
-	"golang.org/x/sync/errgroup"
 	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/blas32"
 )
 
-// Vectors are read from front to back.
-type Vectors interface {
-	// Dim returns the count of numbers of a vector.
-	Dim() int
-	// Next reads the next vectors, as many as dst has room for, and returns how
-	// many; io.EOF when there are no more.
-	Next(ctx context.Context, dst []float32) (n int, err error)
-}
-
-// Neighbor is one of the vectors that were searched.
+// Neighbor is a row that was found.
 type Neighbor struct {
-	Index    int     // from 0, in the order of reading
+	Row      int
 	Distance float64 // Euclidean
 }
 
-// compare orders the nearest first, and of equally near ones that read first.
-func (n Neighbor) compare(o Neighbor) int {
-	return cmp.Or(cmp.Compare(n.Distance, o.Distance), cmp.Compare(n.Index, o.Index))
-}
-
-const (
-	blockBytes = 8 << 20 // of the vectors that a worker works on, at least one
-	maxBlock   = 4096    // vectors of a block
-	queryBlock = 256     // queries of a matrix product
-	maxK       = 10_000
-	maxDim     = 1 << 22 // beyond, float32 products tell nothing of a distance
-	maxQueries = 1 << 31 // numbers of all queries
-)
-
-// Search returns for each query the k nearest vectors, or all where there are
-// fewer, the nearest first. queries is [n, x.Dim()].
+// Nearest returns for each query, a row of [queries, rows.Width()], the k nearest
+// rows by Euclidean distance, the nearest first; of equal ones that of the lower
+// number first. It looks at all rows, once for all queries, with all cores.
 //
-// The search is exact: distances come from float32 matrix products,
-// |q-x|² = |q|² - 2qx + |x|², and wherever their rounding could decide, the
-// distance is summed up again in float64. Vectors with numbers that are not finite
-// are nobody's neighbours.
-func Search(ctx context.Context, queries []float32, x Vectors, k int) ([][]Neighbor, error) {
-	dim := x.Dim()
-	switch {
-	case dim < 1 || dim > maxDim:
-		return nil, fmt.Errorf("search: vectors of %d numbers, want 1 to %d", dim, maxDim)
-	case len(queries) == 0 || len(queries)%dim != 0:
-		return nil, fmt.Errorf("search: %d numbers make no queries of %d", len(queries), dim)
-	case k < 1 || k > maxK:
-		return nil, fmt.Errorf("search: %d neighbours are asked for, want 1 to %d", k, maxK)
-	case len(queries) > maxQueries:
-		return nil, fmt.Errorf("search: %d queries of %d numbers: want at most %d numbers in all; search for fewer at a time", len(queries)/dim, dim, maxQueries)
+// Distances are |q|² - 2 q·r + |r|², by a matrix product in float32, which rounds.
+// A row that is among the nearest even if the rounding was as bad as it can be is
+// compared once more, number by number in float64. So the result is that of a plain
+// loop over everything, whatever multiplies the matrices.
+//
+// A worker for each core takes a block of rows and its products with the queries:
+// 16 MiB, or one row, and as many numbers as the block has rows times queries.
+// progress is called with the count of rows that have been looked at.
+func Nearest(ctx context.Context, rows Rows, queries []float32, k int, progress func(done, total int64)) ([][]Neighbor, error) {
+	width := rows.Width()
+	if k < 1 || k > rows.Len() {
+		return nil, fmt.Errorf("the %d nearest of %d images: there must be from 1 to all of them", k, rows.Len())
 	}
-	s := &search{dim: dim, k: k, queries: queries, norms: make([]float64, len(queries)/dim)}
-	for i := range s.norms {
-		s.norms[i] = norm(s.query(i))
+	if len(queries) == 0 || len(queries)%width != 0 {
+		return nil, fmt.Errorf("%d numbers are no queries of %d each", len(queries), width)
 	}
-	workers := runtime.GOMAXPROCS(0)
-	size := min(max(1, blockBytes/(4*dim)), maxBlock)
-	empty, full := make(chan *block, workers+1), make(chan *block)
-	for range cap(empty) {
-		empty <- &block{x: make([]float32, size*dim)}
+	s := search{rows: rows, queries: queries, k: k, width: width, count: len(queries) / width}
+	s.norms = make([]float64, s.count)
+	for q := range s.count {
+		s.norms[q] = dot(s.query(q), s.query(q))
+		if !finite(s.norms[q]) {
+			return nil, fmt.Errorf("query %d has a number that is not finite", q)
+		}
 	}
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error {
-		defer close(full)
-		return read(ctx, x, empty, full)
+	s.block = blockOf(rows)
+	var workers []*worker
+	err := inBlocks(ctx, rows, s.block, progress, func() func(int, []float32) error {
+		w := &worker{search: &s, products: make([]float32, s.count*s.block), best: make([][]Neighbor, s.count)}
+		workers = append(workers, w)
+		return w.look
 	})
-	lists := make([][]nearest, workers)
-	for w := range lists {
-		lists[w] = make([]nearest, len(s.norms))
-		g.Go(func() error {
-			product := make([]float32, queryBlock*size)
-			for b := range full {
-				s.scan(b, product, lists[w])
-				empty <- b // never full
-			}
-			return ctx.Err()
-		})
-	}
-	if err := g.Wait(); err != nil {
+	if err != nil {
 		return nil, err
 	}
-	result := make([][]Neighbor, len(s.norms))
-	for i := range result {
-		var all []Neighbor
-		for _, list := range lists {
-			all = append(all, list[i]...)
+	found := make([][]Neighbor, s.count)
+	for q := range found {
+		for _, w := range workers {
+			found[q] = append(found[q], w.best[q]...)
 		}
-		slices.SortFunc(all, Neighbor.compare)
-		result[i] = all[:min(k, len(all))]
+		slices.SortFunc(found[q], nearer)
+		found[q] = found[q][:k]
+		roots(found[q])
 	}
-	return result, nil
+	return found, nil
 }
 
-// block is vectors that are worked on together.
-type block struct {
-	first int // index of the first
-	n     int
-	x     []float32
+// nearer orders by distance, then by number.
+func nearer(a, b Neighbor) int {
+	return cmp.Or(cmp.Compare(a.Distance, b.Distance), cmp.Compare(a.Row, b.Row))
 }
 
-// read fills empty blocks until there are no more vectors.
-func read(ctx context.Context, x Vectors, empty <-chan *block, full chan<- *block) error {
-	for first := 0; ; {
-		var b *block
-		select {
-		case b = <-empty:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		n, err := x.Next(ctx, b.x)
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		b.first, b.n = first, n
-		first += n
-		select {
-		case full <- b:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-// search is what all workers read.
 type search struct {
-	dim, k  int
-	queries []float32
-	norms   []float64 // of the queries
+	rows                   Rows
+	queries                []float32 // [count, width]
+	norms                  []float64 // [count] squared
+	k, width, count, block int
 }
 
-func (s *search) query(i int) []float32 { return s.queries[i*s.dim:][:s.dim] }
+func (s *search) query(q int) []float32 { return s.queries[q*s.width:][:s.width] }
 
-// scan enters the vectors of b into the lists of the queries.
-func (s *search) scan(b *block, product []float32, lists []nearest) {
-	norms := make([]float64, b.n)
-	for j := range norms {
-		norms[j] = norm(b.vector(j, s.dim))
-	}
-	// What a float32 sum of dim products can be wrong by, over |q||x|.
-	rounding := float64(s.dim) * 0x1p-24
-	rounding /= 1 - rounding
-	for first := 0; first < len(s.norms); first += queryBlock {
-		n := min(queryBlock, len(s.norms)-first)
-		blas32.Gemm(blas.NoTrans, blas.Trans, 1,
-			blas32.General{Rows: n, Cols: s.dim, Stride: s.dim, Data: s.queries[first*s.dim:]},
-			blas32.General{Rows: b.n, Cols: s.dim, Stride: s.dim, Data: b.x},
-			0, blas32.General{Rows: n, Cols: b.n, Stride: b.n, Data: product})
-		for i := range n {
-			q := first + i
-			for j, dot := range product[i*b.n:][:b.n] {
-				lengths := s.norms[q] * norms[j]
-				least := s.norms[q]*s.norms[q] + norms[j]*norms[j] - 2*(float64(dot)+rounding*lengths)
-				const slack = 1 + 1e-9 // for the rounding of the norms
-				if lists[q].full(s.k) && least > lists[q].farthest()*lists[q].farthest()*slack {
-					continue
-				}
-				if d := distance(s.query(q), b.vector(j, s.dim)); !math.IsNaN(d) && !math.IsInf(d, 0) {
-					lists[q].add(Neighbor{b.first + j, d}, s.k)
-				}
+// worker is what belongs to one goroutine. Distances in it are squares.
+type worker struct {
+	*search
+	products []float32    // [count, block]
+	best     [][]Neighbor // [count], up to k each, in order
+}
+
+// look compares all queries with rows x from number first on.
+func (w *worker) look(first int, x []float32) error {
+	n := len(x) / w.width
+	blas32.Gemm(blas.NoTrans, blas.Trans, 1,
+		blas32.General{Rows: w.count, Cols: w.width, Stride: w.width, Data: w.queries},
+		blas32.General{Rows: n, Cols: w.width, Stride: w.width, Data: x},
+		0, blas32.General{Rows: w.count, Cols: n, Stride: n, Data: w.products[:w.count*n]})
+	// A sum of n products in float32, in any order, is wrong by at most n u/(1 - n u)
+	// times the sum of their sizes (Higham 2002, section 3.1; u = 2^-24), which is at
+	// most |q||r|.
+	rounding := float64(w.width) / (1 << 24)
+	rounding /= 1 - min(rounding, 0.5)
+	for i := range n {
+		row := x[i*w.width:][:w.width]
+		norm := dot(row, row)
+		if !finite(norm) {
+			return fmt.Errorf("image %d has a number that is not finite: the network has diverged, or the file is damaged", first+i)
+		}
+		for q := range w.count {
+			least := w.norms[q] + norm - 2*float64(w.products[q*n+i]) - 2*rounding*math.Sqrt(w.norms[q]*norm)
+			if best := w.best[q]; len(best) < w.k || !(least > best[w.k-1].Distance) {
+				w.best[q] = insert(best, Neighbor{first + i, distance(w.query(q), row)}, w.k)
 			}
 		}
 	}
+	return nil
 }
 
-func (b *block) vector(j, dim int) []float32 { return b.x[j*dim:][:dim] }
-
-func norm(x []float32) float64 {
-	var sum float64
-	for _, v := range x {
-		sum += float64(v) * float64(v)
+// roots makes distances of their squares.
+func roots(list []Neighbor) {
+	for i := range list {
+		list[i].Distance = math.Sqrt(list[i].Distance)
 	}
-	return math.Sqrt(sum)
 }
 
-func distance(x, y []float32) float64 {
-	var sum float64
-	for i, v := range x {
-		d := float64(v) - float64(y[i])
+// insert enters n among the k best, in order.
+func insert(best []Neighbor, n Neighbor, k int) []Neighbor {
+	at, _ := slices.BinarySearchFunc(best, n, nearer)
+	if at == k {
+		return best
+	}
+	return slices.Insert(best[:min(len(best), k-1)], at, n)
+}
+
+// distance returns the square of it.
+func distance(a, b []float32) (sum float64) {
+	for i, v := range a {
+		d := float64(v) - float64(b[i])
 		sum += d * d
 	}
-	return math.Sqrt(sum)
+	return sum
 }
 
-// nearest is the nearest so far, in order.
-type nearest []Neighbor
-
-func (l nearest) full(k int) bool   { return len(l) >= k }
-func (l nearest) farthest() float64 { return l[len(l)-1].Distance }
-
-// add enters n, if it is among the k nearest.
-func (l *nearest) add(n Neighbor, k int) {
-	at, _ := slices.BinarySearchFunc(*l, n, Neighbor.compare)
-	if at >= k {
-		return
+func dot(a, b []float32) (sum float64) {
+	for i, v := range a {
+		sum += float64(v) * float64(b[i])
 	}
-	if len(*l) == k {
-		*l = (*l)[:k-1]
+	return sum
+}
+
+func finite(v float64) bool { return v-v == 0 }
+
+// Agreement returns the share of neighbours that have the label of their query.
+func Agreement(found [][]Neighbor, queries, rows []int32) float64 {
+	same, all := 0, 0
+	for q, list := range found {
+		for _, n := range list {
+			if all++; rows[n.Row] == queries[q] {
+				same++
+			}
+		}
 	}
-	*l = slices.Insert(*l, at, n)
+	return float64(same) / float64(all)
+}
+
+// Recall returns the share of the wanted neighbours that are among those found.
+func Recall(found, want [][]Neighbor) float64 {
+	hits, all := 0, 0
+	for q, list := range want {
+		for _, n := range list {
+			if all++; slices.ContainsFunc(found[q], func(f Neighbor) bool { return f.Row == n.Row }) {
+				hits++
+			}
+		}
+	}
+	return float64(hits) / float64(all)
 }

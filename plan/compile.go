@@ -3,7 +3,6 @@ package plan
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"alexnet/dnn"
 	"alexnet/model"
@@ -15,8 +14,9 @@ type Options struct {
 	Mode         Mode
 	MeanH, MeanW int  // size of the stored images; 0 stands for the network's input
 	KeepAll      bool // no memory is shared, so that every layer's output can be looked at afterwards
-	// Keep names a layer whose output nothing overwrites, so that it can be looked
-	// at afterwards; the others share memory as ever. "": none.
+
+	// Keep is the name of a layer whose output can be looked at after a step (see
+	// [Device.Outputs]), at the price of its memory alone; "" is none.
 	Keep string
 }
 
@@ -49,17 +49,25 @@ func Compile(net *model.Net, devices []string, o Options) (*Program, error) {
 			o.MeanH, o.MeanW, net.Name, net.Input)
 	}
 	b := newBuilder(net, devices, o)
+	if o.Keep != "" {
+		var err error
+		if b.keep, err = net.Index(o.Keep); err != nil {
+			return nil, errorf("%v", err)
+		}
+	}
 	b.feed()
 	for i := range net.Layers {
 		b.forward(i)
-	}
-	if err := b.keep(); err != nil {
-		return nil, err
 	}
 	b.results()
 	for part, d := range b.Devices {
 		for i := range net.Layers {
 			d.Outputs = append(d.Outputs, b.out[i][part])
+		}
+	}
+	if b.keep >= 0 {
+		for part := range b.runs(b.keep) {
+			b.pin(part, b.out[b.keep][part])
 		}
 	}
 	b.Forward = len(b.Steps)
@@ -83,6 +91,7 @@ func Compile(net *model.Net, devices []string, o Options) (*Program, error) {
 type builder struct {
 	*Program
 	o       Options
+	keep    int              // layer of Options.Keep, or -1
 	readers [][]int          // of each layer's output
 	learns  []bool           // whether a gradient by the layer's output is needed
 	input   []dnn.Tensor     // [part]
@@ -110,6 +119,7 @@ func newBuilder(net *model.Net, devices []string, o Options) *builder {
 	b := &builder{
 		Program: &Program{Net: net, Batch: o.Batch, Mode: o.Mode},
 		o:       o,
+		keep:    -1,
 		readers: make([][]int, n), learns: make([]bool, n),
 		input: make([]dnn.Tensor, parts), control: make([]dnn.Tensor, parts),
 		in: table(), out: table(), where: table(), dIn: table(),
@@ -157,28 +167,10 @@ func (b *builder) tensor(part int, segment Segment, name string, shape ...int) d
 	return dnn.Tensor(len(d.Tensors) - 1)
 }
 
-// pin keeps memory that the host writes, or reads the loss from, from being shared.
+// pin keeps memory that the host writes or reads from being shared.
 func (b *builder) pin(part int, t dnn.Tensor) dnn.Tensor {
 	b.Devices[part].Tensors[t].pinned = true
 	return t
-}
-
-// keep pins the output of the layer that Options.Keep names.
-func (b *builder) keep() error {
-	if b.o.Keep == "" {
-		return nil
-	}
-	var names []string
-	for i, l := range b.Net.Layers {
-		if l.Name == b.o.Keep {
-			for part := range b.runs(i) {
-				b.pin(part, b.out[i][part])
-			}
-			return nil
-		}
-		names = append(names, l.Name)
-	}
-	return errorf("%s has no layer %q; it has %s", b.Net.Name, b.o.Keep, strings.Join(names, ", "))
 }
 
 func (b *builder) step(layer int, pass Pass, part int, s Stream, a Action) {
@@ -454,7 +446,7 @@ func (b *builder) inPlace(i int) bool {
 		return false
 	}
 	f := l.From[0]
-	if len(l.From) > 1 || f == model.InputIndex || len(b.readers[f]) > 1 || b.Net.Layers[f].Name == b.o.Keep {
+	if len(l.From) > 1 || f == model.InputIndex || f == b.keep || len(b.readers[f]) > 1 {
 		return false
 	}
 	switch b.Net.Layers[f].Spec.(type) {

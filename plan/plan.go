@@ -82,7 +82,7 @@ type Tensor struct {
 	Segment Segment
 	Offset  int64
 	// First and Last are the first and the last step that use it. Memory that
-	// the host writes, or reads the loss from, is never shared, so that the next
+	// the host writes or reads is never shared, so that the next
 	// step's data can come, and this one's loss go, while others are worked on.
 	First, Last int
 	pinned      bool

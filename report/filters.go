@@ -46,8 +46,8 @@ func Filters(weights []float32, shape [4]int, o FilterOptions) (*image.RGBA, err
 		return nil, fmt.Errorf("filters: %w", err)
 	}
 	full, bad := fullScale(weights)
-	face, text := newFace(captionSize), g.caption(full, bad, o.EachKernel)
-	width := max(g.width, measure(face, text)+2*g.margin)
+	text := g.caption(full, bad, o.EachKernel)
+	width := max(g.width, measure(text)+2*g.margin)
 	img := image.NewRGBA(image.Rect(0, 0, width, g.height+captionHeight))
 	draw.Draw(img, img.Bounds(), image.NewUniform(background), image.Point{}, draw.Src)
 	size := len(weights) / g.kernels
@@ -60,7 +60,7 @@ func Filters(weights []float32, shape [4]int, o FilterOptions) (*image.RGBA, err
 			g.draw(img, w[tile*g.channels*g.h*g.w:], g.at(k, tile), full)
 		}
 	}
-	write(img, face, text, image.Pt(g.margin, g.height+captionAscent), captionInk)
+	write(img, text, image.Pt(g.margin, g.height+captionAscent), captionInk)
 	return img, nil
 }
 

@@ -1,74 +1,57 @@
 package report
 
 import (
-	"errors"
+	"fmt"
 	"image"
-	"image/color"
 
-	"golang.org/x/image/draw"
+	"alexnet/loader/picture"
 )
 
 // Labelled is an image and the name of its class.
 type Labelled struct {
-	Image *image.RGBA
+	Image picture.Image
 	Class string
 }
 
-// Nearest is an image and those that are nearest to it, the nearest first.
-type Nearest struct {
-	Query     Labelled
-	Neighbors []Labelled
-}
-
-// Lengths of a picture of neighbours, in pixels.
 const (
-	neighborSide  = 128 // of an image
-	neighborGap   = 8   // between images, and from an image to its text
-	neighborApart = 28  // between the query and its neighbours
-	neighborEdge  = 20  // around all
-	neighborText  = 13
-	neighborLine  = 24 // from an image to the one below, for its text
+	neighborGap = 8  // between tiles
+	queryGap    = 28 // between a query and its neighbours
 )
 
-// Neighbors draws a row for each query, as figure 4 of the paper does on its right:
-// the query in the first column, then its neighbours. Below each stands its class,
-// in red, with a red line above, where it is not that of the query.
-func Neighbors(rows []Nearest) (*image.RGBA, error) {
+// Neighbors draws a row for each query: first the query, then its neighbours, the
+// nearest first (figure 4, right), with their classes below. A thin line below marks
+// those of another class than the query's.
+func Neighbors(queries []Labelled, neighbors [][]Labelled) (*image.RGBA, error) {
 	most := 0
-	for _, r := range rows {
-		most = max(most, len(r.Neighbors))
+	for _, list := range neighbors {
+		most = max(most, len(list))
 	}
-	if most == 0 {
-		return nil, errors.New("there are no neighbours to draw")
+	if len(queries) == 0 || len(queries) != len(neighbors) || len(queries)*(most+1) > maxTiles {
+		return nil, fmt.Errorf("neighbors: a picture of %d queries, %d of them with neighbours, up to %d each; there may be %d images in all",
+			len(queries), len(neighbors), most, maxTiles)
 	}
-	width := 2*neighborEdge + (1+most)*(neighborSide+neighborGap) - neighborGap + neighborApart - neighborGap
-	height := 2*neighborEdge + len(rows)*(neighborSide+neighborLine+neighborGap) - neighborGap
-	img, err := newPaper(width, height)
-	if err != nil {
-		return nil, err
-	}
-	face := newFace(neighborText)
-	for i, r := range rows {
-		p := image.Pt(neighborEdge, neighborEdge+i*(neighborSide+neighborLine+neighborGap))
-		for j, l := range append([]Labelled{r.Query}, r.Neighbors...) {
-			tile(img, l.Image, p, neighborSide)
-			c := color.Color(faint)
-			switch {
-			case j == 0:
-				c = ink
-			case l.Class != r.Query.Class:
-				c = wrong
-				line := image.Rect(p.X, p.Y+neighborSide+2, p.X+neighborSide, p.Y+neighborSide+4)
-				draw.Draw(img, line, image.NewUniform(wrong), image.Point{}, draw.Src)
-			}
-			text := fit(face, className(l.Class), neighborSide)
-			x := p.X + (neighborSide-measure(face, text))/2
-			write(img, face, text, image.Pt(x, p.Y+neighborSide+neighborText+5), c)
-			p.X += neighborSide + neighborGap
-			if j == 0 {
-				p.X += neighborApart - neighborGap
-			}
+	cell := tileSide + lineHeight + neighborGap
+	img := sheet(2*sheetEdge+(most+1)*(tileSide+neighborGap)-neighborGap+queryGap, 2*sheetEdge+len(queries)*cell-neighborGap)
+	for row, q := range queries {
+		at := image.Pt(sheetEdge, sheetEdge+row*cell)
+		drawLabelled(img, q, at, true)
+		at.X += queryGap
+		for _, n := range neighbors[row] {
+			at.X += tileSide + neighborGap
+			drawLabelled(img, n, at, n.Class == q.Class)
 		}
 	}
 	return img, nil
+}
+
+// drawLabelled draws an image with its class below.
+func drawLabelled(img *image.RGBA, l Labelled, at image.Point, right bool) {
+	drawTile(img, l.Image, at)
+	c := ink
+	if !right {
+		c = wrongInk
+		fill(img, image.Rect(at.X, at.Y+tileSide+lineHeight, at.X+tileSide, at.Y+tileSide+lineHeight+1), wrongInk)
+	}
+	name := fit(l.Class, tileSide)
+	write(img, name, at.Add(image.Pt((tileSide-measure(name))/2, tileSide+lineAscent)), c)
 }

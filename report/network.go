@@ -2,270 +2,246 @@ package report
 
 import (
 	"bytes"
-	"encoding/xml"
+	_ "embed"
 	"fmt"
-	"io"
 	"math"
 	"path/filepath"
-	"strings"
+	"text/template"
+	"unicode/utf8"
+
+	"github.com/google/renameio/v2"
 
 	"alexnet/model"
 	"alexnet/plan"
-
-	"github.com/google/renameio/v2"
-	"golang.org/x/image/font"
 )
 
-// Lengths of a drawn network, in pixels.
-const (
-	boxNarrow  = 196 // a box of one number
-	boxGrowth  = 8   // wider for each doubling of the numbers
-	boxHigh    = 42  // a layer with weights, and the input
-	boxLow     = 24  // any other
-	boxGap     = 30  // from a box to the next, for lines that cross
-	columnGap  = 40
-	netEdge    = 28
-	netHead    = 64 // title, and names of columns
-	textSize   = 12
-	titleSize  = 17
-	maxColumns = 64
-)
-
-// WriteNetwork draws a network as SVG to path, whole or not at all.
-func WriteNetwork(path string, net *model.Net) error {
+// Network draws a network as an SVG picture and writes it to path: a box for each
+// layer, the columns side by side, and lines from each to those that read it. Where
+// a layer looks across the columns, lines cross (figure 2 of the paper).
+//
+// Boxes are as wide as the logarithm of a column's maps says and as high as that of
+// their side, but not too small for their text.
+func Network(path string, net *model.Net) error {
 	var b bytes.Buffer
-	if err := Network(&b, net); err != nil {
+	if err := networkTemplate.Execute(&b, drawNetwork(net)); err != nil {
 		return fmt.Errorf("picture %s: %w", path, err)
 	}
-	if err := renameio.WriteFile(path, b.Bytes(), 0o666, renameio.WithTempDir(filepath.Dir(path))); err != nil {
-		return fmt.Errorf("picture %s: %w", path, err)
-	}
-	return nil
+	return renameio.WriteFile(path, b.Bytes(), 0o666, renameio.WithTempDir(filepath.Dir(path)))
 }
 
-// Network draws a network, whose shapes have been inferred, as figure 2 of the paper
-// does: its columns side by side, a box for each layer of each, from the input down.
-// A box is the wider the more numbers the layer makes, by their logarithm. A line
-// goes from what is read to who reads it: where a layer sees all columns, lines
-// cross.
-func Network(w io.Writer, net *model.Net) error {
-	if net.Columns > maxColumns {
-		return fmt.Errorf("the network %s has %d columns, and at most %d are drawn", net.Name, net.Columns, maxColumns)
+//go:embed network.svg.tmpl
+var networkText string
+
+var networkTemplate = template.Must(template.New("network").Parse(networkText))
+
+// drawing is what the template draws. Lengths are in pixels.
+type drawing struct {
+	Width, Height, Middle int
+	Title, Totals, Legend string
+	Boxes                 []box
+	Lines                 []line
+}
+
+type box struct {
+	X, Y, W, H int
+	Color      string
+	Text       []boxText
+}
+
+type boxText struct {
+	X, Y int
+	Text string
+	Bold bool
+}
+
+type line struct {
+	Path   string
+	Across bool // from one column to another
+}
+
+const (
+	svgEdge    = 24
+	svgTop     = 92 // below the title
+	svgLine    = 16 // height of a line of text
+	svgLetter  = 7.2
+	svgPadding = 14
+	svgColumns = 70 // between columns
+	svgLayers  = 24 // between layers
+	svgAside   = 60 // how far lines that pass layers by go out
+)
+
+// drawNetwork finds a place for everything. places has the boxes of each layer, one
+// for each column, or one where it is not divided; the last is the input's.
+func drawNetwork(net *model.Net) drawing {
+	parameters, neurons, _ := net.Totals()
+	d := drawing{
+		Title:  net.Name,
+		Totals: fmt.Sprintf("%s parameters, %s neurons", plan.Grouped(parameters), plan.Grouped(neurons)),
+		Legend: "width: maps of a column; height: their side; both by logarithm",
 	}
-	d := newDrawing(net)
-	d.printf(`<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %[1]d %[2]d" font-family="Helvetica, Arial, sans-serif" font-size="%d" text-anchor="middle">`+"\n", d.width, d.height, textSize)
-	d.printf(`<rect width="100%%" height="100%%" fill="#ffffff"/>` + "\n")
-	d.text(d.width/2, netEdge+titleSize/2, titleSize, "#1c1d20", d.title)
 	if net.Columns > 1 {
-		for c := range net.Columns {
-			d.text(d.centre(c), netHead-4, textSize, "#55585e", fmt.Sprintf("column %d", c+1))
+		d.Totals += fmt.Sprintf(", %d columns", net.Columns)
+	}
+	widest, aside := textWidth(d.Legend), 0
+	for i := -1; i < len(net.Layers); i++ {
+		b := newBox(net, i)
+		n := len(columnsOf(net, i))
+		widest = max(widest, n*b.W+(n-1)*svgColumns)
+		if i >= 0 && passesBy(net, i) {
+			aside = svgAside
 		}
 	}
-	for i := range net.Layers {
-		d.lines(i)
+	d.Width = widest + 2*(svgEdge+aside)
+	d.Middle = d.Width / 2
+	column := (widest + svgColumns) / net.Columns
+	y := svgTop
+	places := map[int][]box{}
+	for i := -1; i < len(net.Layers); i++ {
+		b := newBox(net, i)
+		columns := columnsOf(net, i)
+		for _, c := range columns {
+			middle := d.Middle
+			if len(columns) > 1 {
+				middle += int((float64(c) - float64(net.Columns-1)/2) * float64(column))
+			}
+			places[i] = append(places[i], b.at(middle, y))
+		}
+		d.Boxes = append(d.Boxes, places[i]...)
+		y += b.H + svgLayers
 	}
-	for i := model.InputIndex; i < len(net.Layers); i++ {
-		d.boxes(i)
+	d.Height = y - svgLayers + svgEdge
+	for i, l := range net.Layers {
+		for _, f := range l.From {
+			d.connect(net, i, f, places[i], places[f])
+		}
 	}
-	d.printf("</svg>\n")
-	_, err := w.Write(d.b.Bytes())
-	return err
-}
-
-// drawing is a network and where its layers lie.
-type drawing struct {
-	net           *model.Net
-	b             bytes.Buffer
-	letters       font.Face // the viewer chooses those that are seen; these are no narrower
-	title         string
-	column        int   // width of a column
-	top           []int // of the input, then of each layer
-	width, height int
-}
-
-func newDrawing(net *model.Net) *drawing {
-	parameters, neurons, _ := net.Totals()
-	d := &drawing{net: net, letters: newFace(textSize + 2),
-		title: fmt.Sprintf("%s: %s parameters, %s neurons", net.Name, plan.Grouped(parameters), plan.Grouped(neurons))}
-	y := netHead + boxLow/2
-	for i := model.InputIndex; i < len(net.Layers); i++ {
-		d.top = append(d.top, y)
-		y += d.boxHeight(i) + boxGap
-		d.column = max(d.column, d.boxWidth(i))
-	}
-	d.column += d.bypass()
-	d.width = 2*netEdge + net.Columns*(d.column+columnGap) - columnGap
-	d.width = max(d.width, 2*netEdge+measure(newFace(titleSize), d.title))
-	d.height = y - boxGap + netEdge
 	return d
 }
 
-// bypass returns the room beside boxes for lines that go past some.
-func (d *drawing) bypass() int {
-	for i, l := range d.net.Layers {
-		for _, f := range l.From {
-			if f != i-1 {
-				return 48
+// columnsOf returns the columns that have a box of layer i, or of the input.
+func columnsOf(net *model.Net, i int) []int {
+	if i == model.InputIndex || !net.Layers[i].Divided {
+		return []int{0}
+	}
+	columns := make([]int, net.Columns)
+	for c := range columns {
+		columns[c] = c
+	}
+	return columns
+}
+
+// passesBy reports whether layer i reads one that is not right above it.
+func passesBy(net *model.Net, i int) bool {
+	for _, f := range net.Layers[i].From {
+		if f != i-1 {
+			return true
+		}
+	}
+	return false
+}
+
+// connect draws the lines from the boxes of layer f to those of layer i.
+func (d *drawing) connect(net *model.Net, i, f int, to, from []box) {
+	for c, b := range to {
+		for k, a := range from {
+			across := len(to) > 1 && len(from) > 1 && c != k
+			if across && !net.Layers[i].Across {
+				continue
 			}
+			path := fmt.Sprintf("M%d %d L%d %d", a.X+a.W/2, a.Y+a.H, b.X+b.W/2, b.Y)
+			if f != i-1 { // past what lies between
+				x := max(a.X+a.W, b.X+b.W)
+				path = fmt.Sprintf("M%d %d C%d %d %d %d %d %d", a.X+a.W, a.Y+a.H/2, x+svgAside, a.Y+a.H/2, x+svgAside, b.Y+b.H/2, b.X+b.W, b.Y+b.H/2)
+			}
+			d.Lines = append(d.Lines, line{path, across})
 		}
 	}
-	return 0
 }
 
-func (d *drawing) printf(format string, args ...any) { fmt.Fprintf(&d.b, format, args...) }
-
-func (d *drawing) text(x, y, size int, color, text string) {
-	d.printf(`<text x="%d" y="%d" font-size="%d" fill="%s">`, x, y, size, color)
-	xml.EscapeText(&d.b, []byte(text)) // a Buffer does not fail
-	d.printf("</text>\n")
-}
-
-// centre returns the middle of a column.
-func (d *drawing) centre(column int) int {
-	all := d.net.Columns*(d.column+columnGap) - columnGap
-	return (d.width-all)/2 + column*(d.column+columnGap) + d.column/2
-}
-
-// parts returns the middles of a layer's boxes: one for each column, or one.
-func (d *drawing) parts(i int) []int {
-	if i == model.InputIndex || !d.net.Layers[i].Divided || d.net.Columns == 1 {
-		return []int{d.width / 2}
-	}
-	var all []int
-	for c := range d.net.Columns {
-		all = append(all, d.centre(c))
-	}
-	return all
-}
-
-// shape returns that of one box.
-func (d *drawing) shape(i int) model.Shape {
-	if i == model.InputIndex {
-		return d.net.Input
-	}
-	s := d.net.Layers[i].Out
-	s.C /= len(d.parts(i))
-	return s
-}
-
-func (d *drawing) boxWidth(i int) int {
-	return boxNarrow + int(boxGrowth*math.Log2(float64(d.shape(i).Size())))
-}
-
-func (d *drawing) boxHeight(i int) int {
-	if i == model.InputIndex || d.net.Parameters(i) > 0 {
-		return boxHigh
-	}
-	return boxLow
-}
-
-func (d *drawing) at(i int) (top, bottom int) {
-	top = d.top[i+1] // the input is the first
-	return top, top + d.boxHeight(i)
-}
-
-// fills are the colours of boxes by kind; those without weights are pale.
-var fills = map[string]string{
-	"input": "#e9edf2", "conv": "#cfe0f5", "local": "#cfe0f5", "full": "#f6dcc4",
-	"maxpool": "#e4f0e0", "avgpool": "#e4f0e0", "lrn": "#efe6f6", "softmax": "#fbe3e3",
-}
-
-// boxes draws layer i, or the input.
-func (d *drawing) boxes(i int) {
-	kind, what := "input", "input"
+// newBox returns the box of one column of layer i, or of the input, at no place yet.
+func newBox(net *model.Net, i int) box {
+	name, kind, shape, parameters := "input", "", net.Input, int64(0)
+	columns := len(columnsOf(net, i))
 	if i != model.InputIndex {
-		l := d.net.Layers[i]
-		kind, what = l.Spec.Kind(), strings.TrimSpace(l.Name+" "+describe(l))
+		l := net.Layers[i]
+		name, kind, shape, parameters = l.Name, describeLayer(l), l.Out, net.Parameters(i)/int64(columns)
 	}
-	fill := fills[kind]
-	if fill == "" {
-		fill = "#f6f7f8"
+	shape.C /= columns
+	text := []string{name, kind, shape.String()}
+	if kind == "" || parameters == 0 {
+		text = []string{name, shape.String()}
 	}
-	top, bottom := d.at(i)
-	parts := d.parts(i)
-	numbers := d.shape(i).String()
-	if s := d.shape(i); s.H == 1 && s.W == 1 {
-		numbers = fmt.Sprint(s.C, " outputs")
-	}
-	width := d.boxWidth(i)
-	room := func(text string) string { return fit(d.letters, text, width-8) }
-	for _, x := range parts {
-		d.printf(`<rect x="%d" y="%d" width="%d" height="%d" rx="3" fill="%s" stroke="#8a9098"/>`+"\n", x-width/2, top, width, bottom-top, fill)
-		if bottom-top == boxLow {
-			d.text(x, top+16, textSize, "#1c1d20", room(what+", "+numbers))
-			continue
+	b := box{Color: boxColor(net, i)}
+	if parameters > 0 {
+		text = append(text, plan.Grouped(parameters)+" parameters")
+	} else if kind != "" {
+		text = []string{fmt.Sprintf("%s  %s", kind, shape)}
+		if _, named := net.Layers[i].Spec.(model.Activation); !named {
+			text = []string{name, text[0]}
 		}
-		below := numbers
-		if i != model.InputIndex {
-			below += ", " + plan.Grouped(d.net.Parameters(i)/int64(len(parts))) + " parameters"
-		}
-		d.text(x, top+17, textSize, "#1c1d20", room(what))
-		d.text(x, top+34, textSize, "#3c4046", room(below))
 	}
+	b.W = 60 + int(30*math.Log2(float64(shape.C)))
+	b.H = len(text)*svgLine + svgPadding/2
+	if parameters > 0 || kind == "" {
+		b.H += int(6 * math.Log2(float64(max(shape.H, shape.W))))
+	}
+	for n, t := range text {
+		b.W = max(b.W, textWidth(t))
+		b.Text = append(b.Text, boxText{Text: t, Bold: n == 0 && len(text) > 1})
+	}
+	return b
 }
 
-// describe says what a layer is, in the words of its line, but for a kind that is
-// in its name already.
-func describe(l *model.Layer) string {
-	var words []string
-	if !strings.HasSuffix(l.Name, "."+l.Spec.Kind()) {
-		words = append(words, l.Spec.Kind())
+func textWidth(text string) int {
+	return int(svgLetter*float64(utf8.RuneCountInString(text))) + 2*svgPadding
+}
+
+// at returns b with its upper edge's middle at x, y.
+func (b box) at(x, y int) box {
+	b.X, b.Y = x-b.W/2, y
+	b.Text = append([]boxText(nil), b.Text...)
+	first := y + (b.H-len(b.Text)*svgLine)/2 + 12
+	for i := range b.Text {
+		b.Text[i].X, b.Text[i].Y = x, first+i*svgLine
 	}
+	return b
+}
+
+// describeLayer returns the kind of a layer and its window.
+func describeLayer(l *model.Layer) string {
+	var w model.Window
 	switch s := l.Spec.(type) {
 	case model.Conv:
-		words = append(words, windowWords(s.Window))
+		w = s.Window
 	case model.Local:
-		words = append(words, windowWords(s.Window))
+		w = s.Window
 	case model.Pool:
-		words = append(words, windowWords(s.Window))
-	case model.LRN:
-		words = append(words, fmt.Sprintf("size %d", s.Size))
-		if s.Within {
-			words = append(words, "within")
-		}
+		w = s.Window
 	case model.Dropout:
-		words = append(words, fmt.Sprint(s.Rate))
+		return fmt.Sprintf("dropout %g", s.Rate)
+	default:
+		return s.Kind()
 	}
-	return strings.Join(words, " ")
-}
-
-func windowWords(w model.Window) string {
-	s := fmt.Sprintf("%dx%d", w.H, w.W)
+	text := fmt.Sprintf("%s %dx%d", l.Spec.Kind(), w.H, w.W)
 	if w.Stride > 1 {
-		s += fmt.Sprintf(" stride %d", w.Stride)
+		text += fmt.Sprintf(" stride %d", w.Stride)
 	}
-	return s
+	return text
 }
 
-// lines draws what layer i reads.
-func (d *drawing) lines(i int) {
-	l := d.net.Layers[i]
-	to := d.parts(i)
-	top, _ := d.at(i)
-	for _, f := range l.From {
-		_, bottom := d.at(f)
-		from := d.parts(f)
-		for a, x := range from {
-			for b, y := range to {
-				own := len(from) == 1 || len(to) == 1 || a == b
-				if !own && !d.net.Gathers(l) {
-					continue
-				}
-				d.line(f, i, x, bottom, y, top)
-			}
-		}
+func boxColor(net *model.Net, i int) string {
+	if i == model.InputIndex {
+		return "#ffffff"
 	}
-}
-
-// line draws a line from the foot of one box to the head of another, past the boxes
-// between them, if there are any.
-func (d *drawing) line(from, to, x1, y1, x2, y2 int) {
-	const stroke = `fill="none" stroke="#4a5058" stroke-width="1.3"`
-	if to == from+1 {
-		d.printf(`<path d="M%d %d L%d %d" %s/>`+"\n", x1, y1, x2, y2, stroke)
-		return
+	switch net.Layers[i].Spec.(type) {
+	case model.Conv, model.Local:
+		return "#cfe2f3"
+	case model.Full:
+		return "#d9ead3"
+	case model.Pool:
+		return "#fce5cd"
+	case model.LRN:
+		return "#ead1dc"
 	}
-	side := max(x1, x2) + d.column/2 - 10
-	d.printf(`<path d="M%d %d C%d %d %d %d %d %d L%d %d C%d %d %d %d %d %d" %s/>`+"\n",
-		x1, y1, x1, y1+boxGap, side, y1, side, y1+boxGap+10, side, y2-boxGap-10, side, y2, x2, y2-boxGap, x2, y2, stroke)
+	return "#f4f4f5"
 }

@@ -1,89 +1,80 @@
 package report
 
 import (
-	"errors"
 	"fmt"
 	"image"
 	"image/color"
 
-	"golang.org/x/image/draw"
+	"alexnet/loader/picture"
 )
 
-// Prediction is an image and what a network takes it for.
+// Guess is a class and how likely a network finds it.
+type Guess struct {
+	Class       string  `json:"class"`
+	Probability float64 `json:"probability"`
+}
+
+// Prediction is an image and the classes that a network finds likeliest, the
+// likeliest first.
 type Prediction struct {
-	Image     *image.RGBA
-	Caption   string // below it: its class, if that is known
-	Likeliest []Likely
+	Image   picture.Image
+	True    string // its class; "" where that is not known
+	Caption string // below the image instead of the class, where that is not known
+	Guesses []Guess
 }
 
-// Likely is a class that an image may be of.
-type Likely struct {
-	Class       string
-	Probability float64 // 0 to 1
-	Right       bool    // the image is of it
-}
-
-// Lengths of a picture of predictions, in pixels.
 const (
-	predictionColumns = 4
-	predictionSide    = 160 // of an image
-	predictionCell    = 192 // width of an image's part
-	predictionGap     = 24  // between parts
-	predictionEdge    = 24  // around all
-	predictionText    = 13
-	captionLine       = 26 // from an image to its bars
-	barLine           = 19 // a bar and the space below it
-	barHeight         = 17
+	predictionWidth = 220 // of a cell
+	predictionGap   = 20  // between cells
+	barHeight       = 18
 )
 
 var (
-	barGround = color.RGBA{0xf1, 0xf2, 0xf4, 0xff}
-	bar       = color.RGBA{0xa9, 0xc4, 0xe8, 0xff}
-	rightBar  = color.RGBA{0xf2, 0xa6, 0x8c, 0xff}
+	barColor     = color.RGBA{0xb9, 0xd3, 0xee, 0xff}
+	trueBarColor = color.RGBA{0xf6, 0xb3, 0xa6, 0xff}
 )
 
-// Predictions draws images in rows of four, as figure 4 of the paper does on its
-// left: below each its caption, and the likeliest classes as bars, whose full width
-// is probability 1. The bar of the right class is red, the others are blue.
+// Predictions draws images in a grid, each with its true class below and a bar for
+// each guess, that of the true class in another colour (figure 4, left).
 func Predictions(list []Prediction) (*image.RGBA, error) {
-	bars := 0
+	if len(list) == 0 || len(list) > maxTiles {
+		return nil, fmt.Errorf("predictions: a picture of %d images; there must be from 1 to %d", len(list), maxTiles)
+	}
+	guesses := 0
+	for _, p := range list {
+		guesses = max(guesses, len(p.Guesses))
+	}
+	perRow := min(len(list), 4)
+	rows := (len(list) + perRow - 1) / perRow
+	cell := tileSide + lineHeight + 4 + guesses*(barHeight+3)
+	img := sheet(2*sheetEdge+perRow*(predictionWidth+predictionGap)-predictionGap, 2*sheetEdge+rows*(cell+predictionGap)-predictionGap)
 	for i, p := range list {
-		bars = max(bars, len(p.Likeliest))
-		for _, l := range p.Likeliest {
-			if !(l.Probability >= 0 && l.Probability <= 1+1e-6) {
-				return nil, fmt.Errorf("image %d: class %s has probability %g, which cannot be drawn: the network's weights are damaged, or diverged", i, l.Class, l.Probability)
-			}
-		}
-	}
-	if len(list) == 0 {
-		return nil, errors.New("there are no predictions to draw")
-	}
-	columns := min(predictionColumns, len(list))
-	rows := (len(list) + columns - 1) / columns
-	height := predictionSide + captionLine + bars*barLine
-	img, err := newPaper(2*predictionEdge+columns*(predictionCell+predictionGap)-predictionGap, 2*predictionEdge+rows*(height+predictionGap)-predictionGap)
-	if err != nil {
-		return nil, err
-	}
-	face := newFace(predictionText)
-	for i, p := range list {
-		at := image.Pt(predictionEdge+i%columns*(predictionCell+predictionGap), predictionEdge+i/columns*(height+predictionGap))
-		tile(img, p.Image, at.Add(image.Pt((predictionCell-predictionSide)/2, 0)), predictionSide)
-		caption := fit(face, className(p.Caption), predictionCell)
-		write(img, face, caption, at.Add(image.Pt((predictionCell-measure(face, caption))/2, predictionSide+predictionText+5)), ink)
-		for j, l := range p.Likeliest {
-			y := at.Y + predictionSide + captionLine + j*barLine
-			c := bar
-			if l.Right {
-				c = rightBar
-			}
-			fill := func(width int, c color.RGBA) {
-				draw.Draw(img, image.Rect(at.X, y, at.X+width, y+barHeight), image.NewUniform(c), image.Point{}, draw.Src)
-			}
-			fill(predictionCell, barGround)
-			fill(min(predictionCell, int(l.Probability*predictionCell+0.5)), c)
-			write(img, face, fit(face, className(l.Class), predictionCell-8), image.Pt(at.X+4, y+predictionText), ink)
-		}
+		at := image.Pt(sheetEdge+i%perRow*(predictionWidth+predictionGap), sheetEdge+i/perRow*(cell+predictionGap))
+		drawPrediction(img, p, at)
 	}
 	return img, nil
+}
+
+func drawPrediction(img *image.RGBA, p Prediction, at image.Point) {
+	drawTile(img, p.Image, at.Add(image.Pt((predictionWidth-tileSide)/2, 0)))
+	at.Y += tileSide
+	label, c := p.True, ink
+	if label == "" {
+		label, c = p.Caption, faintInk
+	}
+	label = fit(label, predictionWidth)
+	write(img, label, at.Add(image.Pt((predictionWidth-measure(label))/2, lineAscent)), c)
+	at.Y += lineHeight + 4
+	for _, g := range p.Guesses {
+		c := barColor
+		if g.Class == p.True {
+			c = trueBarColor
+		}
+		fill(img, image.Rect(at.X, at.Y, at.X+max(1, int(predictionWidth*g.Probability+0.5)), at.Y+barHeight), c)
+		share := fmt.Sprintf("%.0f%%", 100*g.Probability)
+		left := predictionWidth - measure("100%") - 10
+		write(img, fit(g.Class, left), at.Add(image.Pt(4, barHeight-4)), ink)
+		write(img, share, at.Add(image.Pt(predictionWidth-measure(share)-2, barHeight-4)), faintInk)
+		at.Y += barHeight + 3
+	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"math"
 
 	"alexnet/dnn"
@@ -69,13 +68,6 @@ func (t *tally) result(views int) Result {
 	return Result{Images: t.images, Views: views, Top1Error: t.top1 / n, Top5Error: t.top5 / n, Loss: t.loss / n}
 }
 
-// batches are those of a data set, or of some images: see loader.Batches.
-type batches interface {
-	Next(context.Context) (*loader.Batch, error)
-	Release(*loader.Batch)
-	Close() error
-}
-
 // predict runs a test program over one pass of a set's test split and calls each
 // with every image's index, label and probabilities, averaged over its views
 // (section 4.1), in order. The probabilities are each's only until it returns.
@@ -84,24 +76,22 @@ func predict(ctx context.Context, device dnn.Device, r *plan.Runner, p *plan.Pro
 	each func(image int64, label int32, probabilities []float64)) (err error) {
 	m := memory{device: device}
 	defer func() { err = errors.Join(err, m.Close()) }()
-	b, err := set.Test(ctx, testOptions(p, "test", views, &m))
+	o := batchOptions(p, views, m.take)
+	o.Split = "test"
+	batches, err := set.Test(ctx, o)
 	if err != nil {
 		return err
 	}
-	return average(ctx, r, p, h, b, views, each)
+	defer func() { err = errors.Join(err, batches.Close()) }()
+	return average(ctx, r, p, h, batches, views, each)
 }
 
-// testOptions say what a test program needs, in memory that m takes.
-func testOptions(p *plan.Program, split string, views int, m *memory) loader.Options {
-	return loader.Options{Split: split, Rows: p.Batch, Height: p.Net.Input.H, Width: p.Net.Input.W, Views: views, Memory: m.take}
-}
-
-// average is predict for batches from anywhere, which it closes.
-func average(ctx context.Context, r *plan.Runner, p *plan.Program, h *host, source batches, views int,
+// average calls each with every image's probabilities, averaged over its views.
+func average(ctx context.Context, r *plan.Runner, p *plan.Program, h *host, from batches, views int,
 	each func(image int64, label int32, probabilities []float64)) error {
 	classes := p.Net.Classes()
 	sum, seen := make([]float64, classes), 0
-	return forward(ctx, r, p, h, source, func(row int, image int64, label int32) error {
+	return forward(ctx, r, p, h, from, func(row int, image int64, label int32) error {
 		for c := range sum {
 			sum[c] += float64(h.probs[row*classes+c]) / float64(views)
 		}
@@ -112,46 +102,4 @@ func average(ctx context.Context, r *plan.Runner, p *plan.Program, h *host, sour
 		}
 		return nil
 	}, nil)
-}
-
-// forward runs a test program over batches, which it closes. After each batch it
-// calls ready, if that is not nil, and then each with every row that has an image.
-func forward(ctx context.Context, r *plan.Runner, p *plan.Program, h *host, source batches,
-	each func(row int, image int64, label int32) error, ready func(context.Context) error) (err error) {
-	defer func() { err = errors.Join(err, source.Close()) }()
-	begun := context.WithoutCancel(ctx) // nothing may be under way when memory is given back
-	rows := 0
-	for {
-		b, err := source.Next(ctx)
-		if errors.Is(err, io.EOF) {
-			if rows == 0 {
-				return errors.New("every image is damaged; pack the data set again")
-			}
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		h.set(b, 0, nil)
-		err = r.Launch(begun, p, 0, len(p.Steps), &h.slots)
-		if done := r.Synchronize(begun); err == nil {
-			err = done
-		}
-		if err == nil && ready != nil {
-			err = ready(begun)
-		}
-		if err != nil {
-			return err
-		}
-		for row, label := range b.Labels {
-			if label < 0 {
-				continue
-			}
-			rows++
-			if err := each(row, b.Images[row], label); err != nil {
-				return err
-			}
-		}
-		source.Release(b)
-	}
 }

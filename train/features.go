@@ -11,100 +11,90 @@ import (
 	"alexnet/model"
 )
 
-// Features is a trained network of which one layer is read: what it makes of
-// images, as the network is tested, that is, from the centre patch and with
-// dropout as scaling.
+// Features is a trained network on devices that shows what one of its layers makes
+// of images.
 type Features struct {
 	*Model
-	Layer int // index in the network
-	parts []part
+	Layer string
+	Shape model.Shape // of the layer's output: [channels, height, width]
+	index int
 }
 
-// part is what one device has of the layer's output.
-type part struct {
-	device  int
-	tensor  dnn.Tensor
-	numbers []float32 // [batch, size]
-	size    int       // of one image
-}
-
-// OpenFeatures is [OpenModel] for reading a layer.
+// OpenFeatures opens a checkpoint as [OpenModel] does, to look at a layer; "" is
+// the last hidden one, [model.Net.LastHidden].
 func OpenFeatures(ctx context.Context, path string, devices []dnn.Device, batch int, layer string) (*Features, error) {
-	m, err := openModel(ctx, path, devices, batch, layer)
+	m, err := readModel(path)
 	if err != nil {
 		return nil, err
 	}
-	f := &Features{Model: m}
-	for m.Net.Layers[f.Layer].Name != layer { // it is there, or there were no plan
-		f.Layer++
+	var i int
+	if layer == "" {
+		i, err = m.Net.LastHidden()
+	} else {
+		i, err = m.Net.Index(layer)
 	}
-	for i, d := range m.program.Devices {
-		t := d.Outputs[f.Layer]
-		if t == 0 || i > 0 && !m.Net.Layers[f.Layer].Divided {
-			break // the first device has all of it
-		}
-		count := int(d.Tensors[t].Bytes / 4)
-		f.parts = append(f.parts, part{i, t, make([]float32, count), count / m.program.Batch})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w (-layer)", path, err)
 	}
-	return f, nil
+	l := m.Net.Layers[i]
+	if err := m.open(ctx, devices, batch, l.Name); err != nil {
+		return nil, err
+	}
+	return &Features{Model: m, Layer: l.Name, Shape: l.Out, index: i}, nil
 }
 
-// LastHidden returns the layer that the last full layer of a network reads: the
-// 4096 numbers of section 6, as they are at test time.
-func LastHidden(net *model.Net) (string, error) {
-	for i := len(net.Layers) - 1; i >= 0; i-- {
-		l := net.Layers[i]
-		if _, ok := l.Spec.(model.Full); ok && len(l.From) == 1 && l.From[0] != model.InputIndex {
-			return net.Layers[l.From[0]].Name, nil
-		}
-	}
-	return "", fmt.Errorf("the network %s has no full layer that reads another one: say which layer is meant (-layer)", net.Name)
-}
-
-// Shape returns the shape of the layer's output.
-func (f *Features) Shape() model.Shape { return f.Net.Layers[f.Layer].Out }
-
-// Set calls each with the index, label and activations of every image of a split,
-// in order; damaged images, where the set skips them, are left out. Activations
-// are [channels, height, width], the columns one after the other, and each's only
-// until it returns. The set may have other classes than the network.
-func (f *Features) Set(ctx context.Context, set *loader.Set, split string, each func(image int64, label int32, x []float32) error) (err error) {
-	if err := f.accepts(set); err != nil {
+// Of calls each with the number, label and features of every image of a split, in
+// order: the layer's output for the centre patch, channels, height, width, all
+// columns. They are each's only until it returns.
+func (f *Features) Of(ctx context.Context, set *loader.Set, split string, each func(image int64, label int32, features []float32) error) (err error) {
+	if err := f.Suits(set); err != nil {
 		return err
 	}
-	host := memory{device: f.memory.device}
-	defer func() { err = errors.Join(err, host.Close()) }()
-	b, err := set.Test(ctx, testOptions(f.program, split, 1, &host))
+	m := memory{device: f.memory.device}
+	defer func() { err = errors.Join(err, m.Close()) }()
+	o := batchOptions(f.program, 1, m.take)
+	o.Split = split
+	from, err := set.Test(ctx, o)
 	if err != nil {
 		return err
 	}
-	return f.read(ctx, b, each)
+	defer func() { err = errors.Join(err, from.Close()) }()
+	return f.each(ctx, from, each)
 }
 
-// Some is Set for n images from anywhere: see [Model.PredictSome].
-func (f *Features) Some(ctx context.Context, n int64, load Load, each func(image int64, label int32, x []float32) error) (err error) {
-	host := memory{device: f.memory.device}
-	defer func() { err = errors.Join(err, host.Close()) }()
-	some, err := f.some(n, load, 1, &host)
+// OfStills is Of for images that are chosen one by one.
+func (f *Features) OfStills(ctx context.Context, s *loader.Stills, each func(image int64, label int32, features []float32) error) (err error) {
+	m := memory{device: f.memory.device}
+	defer func() { err = errors.Join(err, m.Close()) }()
+	from, err := s.Test(batchOptions(f.program, 1, m.take))
 	if err != nil {
 		return err
 	}
-	return f.read(ctx, some, each)
+	return f.each(ctx, from, each)
 }
 
-func (f *Features) read(ctx context.Context, source batches, each func(image int64, label int32, x []float32) error) error {
-	x := make([]float32, f.Shape().Size())
-	return forward(ctx, f.runner, f.program, f.host, source,
+func (f *Features) each(ctx context.Context, from batches, each func(int64, int32, []float32) error) error {
+	devices := 1
+	if f.Net.Layers[f.index].Divided { // the parts stand one after the other along the channels
+		devices = len(f.program.Devices)
+	}
+	part := f.Shape.Size() / devices
+	outputs := make([][]float32, devices) // [device][batch, part]
+	for d := range outputs {
+		outputs[d] = make([]float32, f.program.Batch*part)
+	}
+	features := make([]float32, f.Shape.Size())
+	return forward(ctx, f.runner, f.program, f.host, from,
 		func(row int, image int64, label int32) error {
-			at := x[:0]
-			for _, p := range f.parts {
-				at = append(at, p.numbers[row*p.size:][:p.size]...)
+			for d, out := range outputs {
+				copy(features[d*part:], out[row*part:][:part])
 			}
-			return each(image, label, x)
+			return each(image, label, features)
 		},
-		func(ctx context.Context) error {
-			for _, p := range f.parts {
-				if err := f.runner.Read(ctx, f.program, p.device, p.tensor, raw.Bytes(p.numbers)); err != nil {
+		func() error {
+			for d, out := range outputs {
+				err := f.runner.Read(context.WithoutCancel(ctx), f.program, d, f.program.Devices[d].Outputs[f.index], raw.Bytes(out))
+				if err != nil {
 					return err
 				}
 			}

@@ -1,126 +1,162 @@
 package train
 
 import (
-	"fmt"
+	"context"
+	"errors"
+	"math"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
+	"alexnet/checkpoint"
 	"alexnet/dnn"
-	"alexnet/internal/metrics"
-	"alexnet/internal/raw"
 	"alexnet/loader"
+	"alexnet/model"
 	"alexnet/plan"
 )
 
-// TestFeatures: every layer, on one device and on two, is what it is where no
-// memory is shared; and the same images from elsewhere give the same.
-func TestFeatures(t *testing.T) {
-	net, set, devices := open(t, "cpu")
-	c := config(t, net, set, devices, func(metrics.Metric) {})
-	check(t, Run(t.Context(), c))
-	path := filepath.Join(c.Dir, Newest)
-	_, _, two := open(t, "cpu:0", "cpu:1")
-	for i, l := range net.Layers {
-		want := keptAll(t, path, set, devices, i)
-		if got := features(t, path, set, two, l.Name); !near(got, want, 1e-4) {
-			t.Errorf("%s: on two devices it differs", l.Name)
-		}
-		if got := features(t, path, set, devices, l.Name); !slices.Equal(got, want) {
-			t.Errorf("%s: it is not what the layer made", l.Name)
-		}
-	}
-
-	last, err := LastHidden(net)
+// untrained writes a checkpoint of net as training starts from it.
+func untrained(t *testing.T, net *model.Net, set *loader.Set) string {
+	t.Helper()
+	info := set.Info()
+	p, err := plan.Compile(net, []string{"cpu"}, plan.Options{Batch: 8, MeanH: info.Height, MeanW: info.Width})
 	check(t, err)
-	want := features(t, path, set, devices, last)
-	f, err := OpenFeatures(t.Context(), path, devices, 4, last)
-	check(t, err)
-	var got []float32
-	check(t, f.Some(t.Context(), 21, func(image int64) ([]byte, int32, error) {
-		return set.Image("test", image)
-	}, func(image int64, _ int32, x []float32) error {
-		got = append(got, x...)
-		return nil
+	path := filepath.Join(t.TempDir(), "a.safetensors")
+	check(t, checkpoint.Write(path, &checkpoint.Checkpoint{
+		State:   checkpoint.State{Net: tiny, Classes: classNames(set)},
+		Tensors: initial(p, meanOf(net.Data.Mean, set.Mean(), set.RGB(), info.Height, info.Width)),
 	}))
-	check(t, f.Close())
-	if !near(got, want, 1e-4) { // in other batches
-		t.Error("images of another source give other features")
-	}
+	return path
 }
 
-func features(t *testing.T, path string, set *loader.Set, devices []dnn.Device, layer string) (all []float32) {
+// features returns a layer's output for the test images.
+func features(t *testing.T, path string, devices []dnn.Device, batch int, layer string, set *loader.Set) (all [][]float32) {
 	t.Helper()
-	f, err := OpenFeatures(t.Context(), path, devices, 0, layer)
+	f, err := OpenFeatures(t.Context(), path, devices, batch, layer)
 	check(t, err)
-	next := int64(0)
-	check(t, f.Set(t.Context(), set, "test", func(image int64, label int32, x []float32) error {
-		if image != next || label < 0 || len(x) != f.Shape().Size() {
-			return fmt.Errorf("image %d, label %d, %d numbers", image, label, len(x))
+	defer func() { check(t, f.Close()) }()
+	check(t, f.Of(t.Context(), set, "test", func(image int64, _ int32, x []float32) error {
+		if image != int64(len(all)) || len(x) != f.Shape.Size() {
+			t.Errorf("image %d of %d numbers", image, len(x))
 		}
-		next++
-		all = append(all, x...)
+		all = append(all, slices.Clone(x))
 		return nil
 	}))
-	check(t, f.Close())
 	return all
 }
 
-// keptAll runs the program that shares no memory.
-func keptAll(t *testing.T, path string, set *loader.Set, devices []dnn.Device, layer int) (all []float32) {
-	t.Helper()
-	m, err := OpenModel(t.Context(), path, devices, 0)
-	check(t, err)
-	check(t, m.runner.Close())
-	m.program, err = plan.Compile(m.Net, Names(devices), plan.Options{Batch: m.program.Batch, Mode: plan.Test,
-		MeanH: set.Info().Height, MeanW: set.Info().Width, KeepAll: true})
-	check(t, err)
-	m.runner, err = plan.NewRunner(devices, m.program)
-	check(t, err)
-	check(t, load(t.Context(), m.runner, m.program, m.Checkpoint.Tensors))
-	tensor := m.program.Devices[0].Outputs[layer]
-	x := make([]float32, m.program.Devices[0].Tensors[tensor].Bytes/4)
-	host := memory{device: devices[0]}
-	source, err := set.Test(t.Context(), testOptions(m.program, "test", 1, &host))
-	check(t, err)
-	size := len(x) / m.program.Batch
-	check(t, forward(t.Context(), m.runner, m.program, m.host, source, func(row int, _ int64, _ int32) error {
-		if err := m.runner.Read(t.Context(), m.program, 0, tensor, raw.Bytes(x)); err != nil {
-			return err
-		}
-		all = append(all, x[row*size:][:size]...)
-		return nil
-	}, nil))
-	check(t, host.Close())
-	check(t, m.Close())
-	return all
-}
-
-func near(a, b []float32, off float32) bool {
-	return slices.EqualFunc(a, b, func(x, y float32) bool { return max(x-y, y-x) <= off*max(1, x, -x) })
-}
-
-// TestPredictSome: the probabilities of images from elsewhere are those of the set's.
-func TestPredictSome(t *testing.T) {
+// A layer's features follow from those of the layer before, by the weights.
+func TestFeaturesAreTheLayersOutputs(t *testing.T) {
 	net, set, devices := open(t, "cpu")
-	c := config(t, net, set, devices, func(metrics.Metric) {})
-	check(t, Run(t.Context(), c))
-	m, err := OpenModel(t.Context(), filepath.Join(c.Dir, Newest), devices, 7)
+	path := untrained(t, net, set)
+	ck, err := checkpoint.Read(path)
 	check(t, err)
-	defer func() { check(t, m.Close()) }()
-	for _, views := range []int{1, 10} { // ten lie in two batches of 7
-		var want, got []float32
-		gather := func(to *[]float32) func(int64, int32, []float64) {
-			return func(_ int64, _ int32, p []float64) {
-				for _, v := range p {
-					*to = append(*to, float32(v))
+	named := byName(ck.Tensors)
+	get := func(layer string) [][]float32 { return features(t, path, devices, 8, layer, set) }
+	before, after, dropped, hidden := get("fc2"), get("fc2.relu"), get("fc2.dropout"), get("")
+	logits, probabilities := get("fc3"), get("fc3.softmax")
+	if len(before) != 21 || len(before[0]) != 16 {
+		t.Fatalf("%d images of %d numbers", len(before), len(before[0]))
+	}
+	negative := 0
+	w, bias := named["fc3.weight"].Data, named["fc3.bias"].Data
+	for i, x := range before {
+		for k, v := range x {
+			if v < 0 {
+				negative++
+			}
+			if v = max(v, 0); after[i][k] != v || math.Abs(float64(dropped[i][k]-0.8*v)) > 1e-6*math.Abs(float64(v)) || hidden[i][k] != dropped[i][k] {
+				t.Fatalf("image %d, neuron %d: fc2 %g, relu %g, dropout %g, last hidden %g", i, k, x[k], after[i][k], dropped[i][k], hidden[i][k])
+			}
+		}
+		sum := 0.0
+		for class, got := range logits[i] {
+			want := float64(bias[class])
+			for k, v := range dropped[i] {
+				want += float64(v) * float64(w[class*16+k])
+			}
+			if math.Abs(want-float64(got)) > 1e-3 {
+				t.Fatalf("image %d, class %d: %g, want %g", i, class, got, want)
+			}
+			sum += float64(probabilities[i][class])
+		}
+		if math.Abs(sum-1) > 1e-5 {
+			t.Errorf("image %d: the probabilities sum to %g", i, sum)
+		}
+	}
+	if negative == 0 {
+		t.Error("fc2 has no negative numbers: the ReLU has been done in their place")
+	}
+}
+
+// The same on two devices, where each has half of the channels, and in other batches.
+func TestFeaturesOnTwoDevices(t *testing.T) {
+	net, set, devices := open(t, "cpu:0", "cpu:1")
+	path := untrained(t, net, set)
+	for _, layer := range []string{"conv1", "conv1.relu", "fc2", "fc3.softmax"} {
+		one, two := features(t, path, devices[:1], 8, layer, set), features(t, path, devices, 5, layer, set)
+		for i := range one {
+			for k, v := range one[i] {
+				if d := math.Abs(float64(v - two[i][k])); d > 1e-4*max(1, math.Abs(float64(v))) {
+					t.Fatalf("%s, image %d, number %d: %g on one device, %g on two", layer, i, k, v, two[i][k])
 				}
 			}
 		}
-		check(t, m.Predict(t.Context(), set, views, gather(&want)))
-		check(t, m.PredictSome(t.Context(), 21, func(image int64) ([]byte, int32, error) { return set.Image("test", image) }, views, gather(&got)))
-		if len(got) != 210 || !near(got, want, 1e-5) {
-			t.Errorf("%d views: %d probabilities, which differ", views, len(got))
+	}
+}
+
+func TestStillsGiveWhatTheSplitGives(t *testing.T) {
+	net, set, devices := open(t, "cpu")
+	path := untrained(t, net, set)
+	all := features(t, path, devices, 8, "", set)
+	pictures, err := set.Images("test")
+	check(t, err)
+	numbers := []int64{20, 3, 3, 7}
+	f, err := OpenFeatures(t.Context(), path, devices, 3, "")
+	check(t, err)
+	defer func() { check(t, f.Close()) }()
+	seen := 0
+	check(t, f.OfStills(t.Context(), pictures.Choose(numbers), func(image int64, _ int32, x []float32) error {
+		for k, v := range all[numbers[image]] {
+			if math.Abs(float64(v-x[k])) > 1e-4*max(1, math.Abs(float64(v))) {
+				t.Fatalf("still %d, number %d: %g, want %g", image, k, x[k], v)
+			}
 		}
+		seen++
+		return nil
+	}))
+	want := map[int64][]float64{}
+	check(t, f.Predict(t.Context(), set, 10, func(image int64, _ int32, p []float64) { want[image] = slices.Clone(p) }))
+	check(t, f.PredictStills(t.Context(), pictures.Choose(numbers), 10, func(image int64, _ int32, p []float64) {
+		for c, v := range want[numbers[image]] {
+			if math.Abs(v-p[c]) > 1e-5 {
+				t.Fatalf("still %d, class %d: %g, want %g", image, c, p[c], v)
+			}
+		}
+		seen++
+	}))
+	if seen != 8 {
+		t.Errorf("%d of 8 were seen", seen)
+	}
+}
+
+func TestFeaturesErrors(t *testing.T) {
+	net, set, devices := open(t, "cpu")
+	path := untrained(t, net, set)
+	_, err := OpenFeatures(t.Context(), path, devices, 8, "fc9")
+	if err == nil || !strings.Contains(err.Error(), `no layer "fc9"; it has conv1, conv1.relu`) {
+		t.Error(err)
+	}
+	f, err := OpenFeatures(t.Context(), path, devices, 8, "fc2")
+	check(t, err)
+	defer func() { check(t, f.Close()) }()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := f.Of(ctx, set, "test", func(int64, int32, []float32) error { return nil }); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	if err := f.Of(t.Context(), set, "test", func(int64, int32, []float32) error { return errFull }); !errors.Is(err, errFull) {
+		t.Error(err)
 	}
 }

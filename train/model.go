@@ -27,11 +27,18 @@ type Model struct {
 // OpenModel reads a checkpoint and puts its network on the devices. batch is how
 // many patches are worked on at once; 0 takes the network's own.
 func OpenModel(ctx context.Context, path string, devices []dnn.Device, batch int) (*Model, error) {
-	return openModel(ctx, path, devices, batch, "")
+	m, err := readModel(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.open(ctx, devices, batch, ""); err != nil {
+		return nil, err
+	}
+	return m, nil
 }
 
-// openModel is OpenModel for a network whose layer of the name keep can be read.
-func openModel(ctx context.Context, path string, devices []dnn.Device, batch int, keep string) (*Model, error) {
+// readModel reads a checkpoint and its network.
+func readModel(path string) (*Model, error) {
 	c, err := checkpoint.Read(path)
 	if err != nil {
 		return nil, err
@@ -40,29 +47,34 @@ func openModel(ctx context.Context, path string, devices []dnn.Device, batch int
 	if err != nil {
 		return nil, err
 	}
+	return &Model{Net: net, Checkpoint: c, path: path}, nil
+}
+
+// open puts the network on the devices. The output of layer keep, if it is named,
+// can be read after a step. After an error nothing is left to be closed.
+func (m *Model) open(ctx context.Context, devices []dnn.Device, batch int, keep string) error {
 	if batch == 0 {
-		batch = net.Train.Batch
+		batch = m.Net.Train.Batch
 	}
-	m := &Model{Net: net, Checkpoint: c, path: path}
-	height, width, err := m.stored()
+	height, width, err := m.Stored()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	m.program, err = plan.Compile(net, Names(devices), plan.Options{Batch: batch, Mode: plan.Test, MeanH: height, MeanW: width, Keep: keep})
+	m.program, err = plan.Compile(m.Net, Names(devices), plan.Options{Batch: batch, Mode: plan.Test, MeanH: height, MeanW: width, Keep: keep})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	m.memory.device = devices[0]
 	if m.host, err = newHost(&m.memory, m.program); err != nil {
-		return nil, err
+		return err
 	}
 	if m.runner, err = plan.NewRunner(devices, m.program); err != nil {
-		return nil, errors.Join(err, m.memory.Close())
+		return errors.Join(err, m.memory.Close())
 	}
-	if err := load(ctx, m.runner, m.program, c.Tensors); err != nil {
-		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), m.Close())
+	if err := load(ctx, m.runner, m.program, m.Checkpoint.Tensors); err != nil {
+		return errors.Join(fmt.Errorf("%s: %w", m.path, err), m.Close())
 	}
-	return m, nil
+	return nil
 }
 
 // NetOf returns the network that stands in a checkpoint.
@@ -82,8 +94,9 @@ func Names(devices []dnn.Device) []string {
 	return names
 }
 
-// stored returns the size of the images that the network was trained on.
-func (m *Model) stored() (height, width int, err error) {
+// Stored returns the size of the images that the network was trained on, of which
+// it sees patches.
+func (m *Model) Stored() (height, width int, err error) {
 	for _, t := range m.Checkpoint.Tensors {
 		if t.Name == meanName && len(t.Shape) == 3 {
 			return t.Shape[0], t.Shape[1], nil
@@ -123,15 +136,27 @@ func Fits(net *model.Net, set *loader.Set) error {
 // image of the set's test split, averaged over views patches (1 or 10). The
 // probabilities are each's only until it returns.
 func (m *Model) Predict(ctx context.Context, set *loader.Set, views int, each func(image int64, label int32, probabilities []float64)) error {
-	if err := m.Tests(set); err != nil {
+	if err := m.Suits(set); err != nil {
 		return err
 	}
 	return predict(ctx, m.memory.device, m.runner, m.program, m.host, set, views, each)
 }
 
-// Tests reports, as an error, why a set's images and labels cannot test the network.
-func (m *Model) Tests(set *loader.Set) error {
-	if err := m.accepts(set); err != nil {
+// PredictStills is Predict for images that are chosen one by one.
+func (m *Model) PredictStills(ctx context.Context, s *loader.Stills, views int, each func(image int64, label int32, probabilities []float64)) (err error) {
+	mem := memory{device: m.memory.device}
+	defer func() { err = errors.Join(err, mem.Close()) }()
+	from, err := s.Test(batchOptions(m.program, views, mem.take))
+	if err != nil {
+		return err
+	}
+	return average(ctx, m.runner, m.program, m.host, from, views, each)
+}
+
+// Suits reports, as an error, what keeps the network from being tested on a set: it
+// must have been trained on images of that size and on the same classes.
+func (m *Model) Suits(set *loader.Set) error {
+	if err := Fits(m.Net, set); err != nil {
 		return err
 	}
 	for i, name := range classNames(set) {
@@ -140,48 +165,11 @@ func (m *Model) Tests(set *loader.Set) error {
 				m.path, set.Info().Name, i, at(m.Checkpoint.Classes, i), name)
 		}
 	}
-	return nil
-}
-
-// accepts reports, as an error, why a set's images cannot be put through the
-// network.
-func (m *Model) accepts(set *loader.Set) error {
-	if err := Fits(m.Net, set); err != nil {
-		return err
-	}
-	if h, w, _ := m.stored(); h != set.Info().Height || w != set.Info().Width {
+	if h, w, _ := m.Stored(); h != set.Info().Height || w != set.Info().Width {
 		return fmt.Errorf("%s was trained on images of %dx%d, but those of the data set %s are %dx%d: pack them in that size",
 			m.path, h, w, set.Info().Name, set.Info().Height, set.Info().Width)
 	}
 	return nil
-}
-
-// PredictSome is Predict for n images from anywhere: load is that of
-// [loader.NewSome], and its images have the size of those the network was trained
-// on (see [Model.Stored]).
-func (m *Model) PredictSome(ctx context.Context, n int64, load Load, views int, each func(image int64, label int32, probabilities []float64)) (err error) {
-	host := memory{device: m.memory.device}
-	defer func() { err = errors.Join(err, host.Close()) }()
-	some, err := m.some(n, load, views, &host)
-	if err != nil {
-		return err
-	}
-	return average(ctx, m.runner, m.program, m.host, some, views, each)
-}
-
-// Load returns the pixels and the label of an image: see [loader.NewSome].
-type Load = func(image int64) (pixels []byte, label int32, err error)
-
-func (m *Model) some(n int64, load Load, views int, host *memory) (*loader.Some, error) {
-	height, width := m.Stored()
-	return loader.NewSome(n, height, width, load, testOptions(m.program, "", views, host))
-}
-
-// Stored returns the size of the images that the network was trained on, of which
-// it sees crops.
-func (m *Model) Stored() (height, width int) {
-	height, width, _ = m.stored() // OpenModel has looked
-	return height, width
 }
 
 // at returns list[i], or nothing past its end.

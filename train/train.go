@@ -4,6 +4,7 @@
 //
 //	config.net                    the network it was started with
 //	metrics.jsonl                 what it did, line by line (package metrics)
+//	events.out.tfevents.*         the same for TensorBoard (package tensorboard)
 //	orders/, lock                 how other programs reach it while it goes on
 //	checkpoints/newest.safetensors, best.safetensors, pass-0010.safetensors
 //
@@ -45,6 +46,7 @@ type Config struct {
 	Dir     string // of the run
 	Resume  bool   // go on from the newest checkpoint in Dir; else Dir must hold no run
 	Init    string // the checkpoint whose layers to start from, if not ""; a Message says what is taken of each
+	Watch   Watch  // looks on, if not nil
 	Desk    *Desk  // takes orders, if not nil; those that come by [Send] are always taken
 
 	Steps     int64 // stop after so many, if not 0, instead of the network's passes
@@ -86,7 +88,7 @@ type run struct {
 	memory memory // of the first device; given back after the runner
 	host   *host
 	probs  *host // for tests
-	record *metrics.Writer
+	record *record
 	line   interval
 }
 
@@ -125,6 +127,9 @@ func Run(ctx context.Context, c Config) (err error) {
 	open, closeBox := context.WithCancel(context.WithoutCancel(ctx)) // until the loop has ended, whatever ends it
 	defer closeBox()
 	defer r.Desk.end()
+	if r.Watch != nil {
+		r.Watch.Started(r.step, r.steps, r.train, r.test)
+	}
 	box.Go(func() { mailbox(open, r.path(ordersDir), r.Desk, r.Message) })
 	return r.loop(ctx)
 }
@@ -235,10 +240,10 @@ func (r *run) open(ctx context.Context) (err error) {
 	}
 	path := r.path(MetricsFile)
 	if r.Resume {
-		r.record, err = metrics.Resume(path, r.step)
+		r.record, err = resumeRecord(r.Dir, path, r.step)
 	}
 	if !r.Resume || errors.Is(err, fs.ErrNotExist) && r.step == 0 {
-		r.record, err = metrics.Create(path)
+		r.record, err = newRecord(r.Dir, path, r.Text)
 	}
 	if err != nil {
 		return err
@@ -372,6 +377,9 @@ func (r *run) loop(ctx context.Context) (err error) {
 		}
 		batches.Release(b) // the loss is known, so its upload is over
 		r.Progress(r.step, r.steps)
+		if err := r.show(); err != nil {
+			return err
+		}
 		passEnds := r.step*batch/r.images > int64(r.sched.Tested) // which saves, after its test
 		save := r.SaveEvery > 0 && r.step%r.SaveEvery == 0 && !passEnds
 		if r.step%every == 0 || save || r.step == r.steps {
@@ -459,7 +467,7 @@ func (r *run) endPass(ctx context.Context, passes int) error {
 			Rate: r.rates.base, ImagesPerSecond: float64(result.Images) / time.Since(started).Seconds()}
 		best = r.sched.tested(r.Net.Train, result.Top1Error)
 		r.Log(r.tested)
-		if err := r.record.Write(r.tested); err != nil {
+		if err := errors.Join(r.record.Write(r.tested), r.drawKernels()); err != nil {
 			return err
 		}
 	}
@@ -488,8 +496,11 @@ func (r *run) evaluate(ctx context.Context) (Result, error) {
 	const views = 1
 	var t tally
 	total := images(r.Set, "test")
-	err := predict(ctx, r.Devices[0], r.runner, r.test, r.probs, r.Set, views, func(_ int64, label int32, p []float64) {
+	err := predict(ctx, r.Devices[0], r.runner, r.test, r.probs, r.Set, views, func(image int64, label int32, p []float64) {
 		t.add(label, p)
+		if r.Watch != nil {
+			r.Watch.Tested(image, label, p)
+		}
 		r.Testing(t.images, total)
 	})
 	return t.result(views), err

@@ -4,10 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"slices"
 	"text/tabwriter"
 	"time"
 
+	"alexnet/internal/philox"
 	"alexnet/neighbors"
 
 	"github.com/urfave/cli/v2"
@@ -15,155 +16,165 @@ import (
 
 var codesCommand = &cli.Command{
 	Name:  "codes",
-	Usage: "search by short binary codes, learned by an auto-encoder, beside the exact search (section 6.1)",
-	Description: "Trains an auto-encoder on what a layer makes of the training images, gives each a code of\n" +
-		"128 bits, looks test images up by Hamming distance, and says how many of the k that are\n" +
-		"nearest by the features themselves are among the first of that list, and what time both take.\n" +
-		"Beside it stand codes of as many random projections, which cost nothing to learn.",
-	Flags: append(lookupFlags(1000),
-		&cli.IntFlag{Name: "steps", Value: neighbors.DefaultLearning(0).Steps, Usage: "the auto-encoder learns for `N` steps"}),
+	Usage: "look test images up by short binary codes, and compare with the exact search",
+	Description: "Trains an auto-encoder on what a layer makes of training images, and looks up test images by\n" +
+		"the bits of its bottleneck (section 6.1). Says how many of the exactly nearest are found so, how\n" +
+		"many after the nearest by code are compared exactly, and how much quicker; and the same for\n" +
+		"bits that say on which side of random planes an image lies.",
+	Flags: append(lookupFlags(),
+		&cli.IntFlag{Name: "bits", Value: 128, Usage: "`N` bits a code"},
+		&cli.IntSliceFlag{Name: "shortlist", Value: cli.NewIntSlice(10, 100), Usage: "compare the nearest `N` by code exactly; may be given several times"},
+		&cli.IntFlag{Name: "sample", Value: 10_000, Usage: "train on `N` of the training images, which are held in memory"},
+		&cli.IntFlag{Name: "passes", Value: 10, Usage: "over the sample (`N`)"}),
 	Action: codesAction,
 }
 
-// shortlists are the lengths of the lists by codes that are ranked again by the
-// features themselves. The shortest list is k itself, which is not.
-var shortlists = []int{10, 100, 1000}
-
-// coded is what alexnet codes -json prints.
-type coded struct {
-	Layer          string      `json:"layer"`
-	Images         int         `json:"images"` // that are searched
-	Queries        int         `json:"queries"`
-	K              int         `json:"k"`
-	Bits           int         `json:"bits"`
-	ExactSeconds   float64     `json:"exact_seconds"` // of the exact search, for all queries
-	LearnedSeconds float64     `json:"learned_seconds"`
-	Codes          []codedKind `json:"codes"`
+// codesResult is what codesAction found.
+type codesResult struct {
+	Layer    string        `json:"layer"`
+	Images   int           `json:"images"`
+	Queries  int           `json:"queries"`
+	K        int           `json:"k"`
+	Bits     int           `json:"bits"`
+	Exact    float64       `json:"exact_seconds"`
+	Training float64       `json:"training_seconds"`
+	Encoders []codesRecall `json:"encoders"`
 }
 
-// codedKind is one kind of codes.
-type codedKind struct {
-	Kind  string      `json:"kind"` // auto-encoder or random
-	Lists []codedList `json:"lists"`
+type codesRecall struct {
+	Encoder  string  `json:"encoder"`
+	Recall   float64 `json:"recall"` // of the k nearest by code
+	Seconds  float64 `json:"seconds"`
+	Speedup  float64 `json:"speedup"` // over the exact search of the same run
+	Reranked []rerun `json:"reranked"`
 }
 
-// codedList is a search by codes.
-type codedList struct {
-	Length  int     `json:"length"`
-	Recall  float64 `json:"recall"`  // share of the k nearest that are in the list, and so are found
-	Seconds float64 `json:"seconds"` // codes of the queries, search, and ranking again
-	Faster  float64 `json:"faster"`  // times the exact search
+// rerun is a shortlist that was compared exactly.
+type rerun struct {
+	Shortlist int     `json:"shortlist"`
+	Recall    float64 `json:"recall"`
+	Seconds   float64 `json:"seconds"`
+	Speedup   float64 `json:"speedup"`
 }
 
 func codesAction(c *cli.Context) (err error) {
-	if c.Int("steps") < 1 {
-		return usagef("-steps %d: want at least 1", c.Int("steps"))
+	for _, name := range []string{"bits", "sample", "passes"} {
+		if c.Int(name) < 1 {
+			return usagef("-%s %d: want at least 1", name, c.Int(name))
+		}
+	}
+	for _, n := range c.IntSlice("shortlist") {
+		if n < c.Int("k") {
+			return usagef("-shortlist %d: want at least as many as -k, %d", n, c.Int("k"))
+		}
 	}
 	l, err := openLookup(c)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, l.Close()) }()
-	r := coded{Layer: l.layer, Images: len(l.train.Labels), Queries: len(l.queries), K: l.k, Bits: neighbors.Bits}
-	mean, deviation, err := neighbors.Moments(c.Context, l.train.Vectors())
-	if err != nil {
-		return err
-	}
 	start := time.Now()
-	near, err := l.search(c.Context, l.layer, l.x, l.train.Vectors())
+	want, err := searched(c, "searching exactly", l.rows, l.queries)
 	if err != nil {
 		return err
 	}
-	r.ExactSeconds = time.Since(start).Seconds()
-
-	learning := newProgress(c.App.ErrWriter, "learning codes", "steps")
-	defer learning.end()
-	o := neighbors.DefaultLearning(c.Uint64("seed"))
-	o.Steps = c.Int("steps")
-	o.Progress = func(step int, loss float64) {
-		learning.update(int64(step), int64(o.Steps))
-		learning.describe("loss %.4g", loss)
+	result := codesResult{Layer: l.about.Layer, Images: l.rows.Len(), Queries: len(l.numbers), K: c.Int("k"), Bits: c.Int("bits"),
+		Exact: time.Since(start).Seconds()}
+	sample, err := sampleOf(l.rows, c.Int("sample"), c.Uint64("seed"))
+	if err != nil {
+		return err
 	}
+	planes := neighbors.NewPlanes(sample, l.rows.Width(), c.Int("bits"), c.Uint64("seed"))
 	start = time.Now()
-	learned, err := neighbors.Learn(c.Context, l.train.Vectors, mean, deviation, o)
-	if err != nil {
-		return err
-	}
+	learning := newProgress(c.App.ErrWriter, "training an auto-encoder", "steps")
+	learned, err := neighbors.TrainAutoencoder(c.Context, sample, l.rows.Width(), neighbors.AutoencoderOptions{
+		Bits: c.Int("bits"), Passes: c.Int("passes"), Seed: c.Uint64("seed"), Progress: learning.update})
 	learning.end()
-	r.LearnedSeconds = time.Since(start).Seconds()
-	random, err := neighbors.RandomProjection(mean, c.Uint64("seed"))
 	if err != nil {
 		return err
 	}
-	for _, kind := range []struct {
+	result.Training = time.Since(start).Seconds()
+	for _, e := range []struct {
 		name    string
 		encoder neighbors.Encoder
-	}{{"auto-encoder", learned}, {"random", random}} {
-		lists, err := l.byCodes(kind.encoder, near, r.ExactSeconds)
+	}{{"auto-encoder", learned}, {"random planes", planes}} {
+		r, err := recall(c, l, e.encoder, want, result.Exact)
 		if err != nil {
 			return err
 		}
-		r.Codes = append(r.Codes, codedKind{kind.name, lists})
+		r.Encoder = e.name
+		result.Encoders = append(result.Encoders, r)
 	}
 	if c.Bool("json") {
-		e := json.NewEncoder(c.App.Writer)
-		e.SetIndent("", "  ")
-		return e.Encode(r)
+		return json.NewEncoder(c.App.Writer).Encode(result)
 	}
-	return r.write(c.App.Writer)
+	return result.print(c)
 }
 
-// byCodes looks the queries up by codes, in lists of all lengths, beside the k that
-// are nearest.
-func (l *lookup) byCodes(e neighbors.Encoder, near [][]neighbors.Neighbor, exact float64) ([]codedList, error) {
-	ctx := l.c.Context
-	codes, err := neighbors.Codes(ctx, e, l.train.Vectors())
-	if err != nil {
-		return nil, err
+// sampleOf returns n rows, drawn by lot, or all if there are fewer.
+func sampleOf(rows neighbors.Rows, n int, seed uint64) ([]float32, error) {
+	all := make([]int32, rows.Len())
+	for i := range all {
+		all[i] = int32(i)
 	}
-	var result []codedList
-	for i, length := range append([]int{l.k}, shortlists...) {
-		if i > 0 && (length <= l.k || length >= len(codes)) {
-			continue
-		}
-		start := time.Now()
-		queries := make([]neighbors.Code, len(l.queries))
-		e.Encode(l.x, queries)
-		lists, err := neighbors.SearchCodes(ctx, queries, codes, length)
-		if err != nil {
+	s := philox.NewStream(seed, philox.Choose, 1, 0)
+	philox.Shuffle(&s, all)
+	all = all[:min(n, len(all))]
+	slices.Sort(all) // to read from front to back
+	sample := make([]float32, len(all)*rows.Width())
+	for i, row := range all {
+		if err := rows.Read(int(row), sample[i*rows.Width():][:rows.Width()]); err != nil {
 			return nil, err
 		}
-		if length > l.k {
-			ranked, err := neighbors.Rerank(ctx, l.x, l.train.Dim(), lists, l.train.At, l.k)
-			if err != nil {
-				return nil, err
-			}
-			for q, list := range ranked {
-				lists[q] = lists[q][:0]
-				for _, n := range list {
-					lists[q] = append(lists[q], n.Index)
-				}
-			}
-		}
-		seconds := time.Since(start).Seconds()
-		result = append(result, codedList{Length: length, Recall: neighbors.Recall(near, lists), Seconds: seconds, Faster: exact / seconds})
 	}
-	return result, nil
+	return sample, nil
 }
 
-func (r *coded) write(w io.Writer) error {
-	fmt.Fprintf(w, "%d test images among %d training images by %s; exact search: %.3g ms each; the auto-encoder learned for %.3g s\n",
-		r.Queries, r.Images, r.Layer, 1000*r.ExactSeconds/float64(r.Queries), r.LearnedSeconds)
-	fmt.Fprintf(w, "the %d nearest that %d-bit codes find:\n", r.K, r.Bits)
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprint(t, "codes\tlist\tfound\tms each\ttimes as fast\n")
-	for _, kind := range r.Codes {
-		for _, list := range kind.Lists {
-			what := fmt.Sprintf("%d, ranked by features", list.Length)
-			if list.Length == r.K {
-				what = fmt.Sprint(r.K)
-			}
-			fmt.Fprintf(t, "%s\t%s\t%.1f%%\t%.3g\t%.3g\n", kind.Kind, what, 100*list.Recall, 1000*list.Seconds/float64(r.Queries), list.Faster)
+// recall looks the queries up by code, and holds what is found against want, which
+// took exact seconds.
+func recall(c *cli.Context, l *lookup, e neighbors.Encoder, want [][]neighbors.Neighbor, exact float64) (r codesRecall, err error) {
+	encoding := newProgress(c.App.ErrWriter, "encoding", "images")
+	codes, err := neighbors.Encode(c.Context, l.rows, e, encoding.update)
+	encoding.end()
+	if err != nil {
+		return r, err
+	}
+	// look finds the nearest by code, with what it takes to make the queries' codes.
+	look := func(k int) ([][]neighbors.Neighbor, error) {
+		return codes.Nearest(c.Context, neighbors.EncodeVectors(l.queries, l.rows.Width(), e), k)
+	}
+	start := time.Now()
+	found, err := look(c.Int("k"))
+	if err != nil {
+		return r, err
+	}
+	r.Seconds = time.Since(start).Seconds()
+	r.Recall, r.Speedup = neighbors.Recall(found, want), exact/r.Seconds
+	for _, n := range c.IntSlice("shortlist") {
+		start := time.Now()
+		short, err := look(n)
+		if err != nil {
+			return r, err
+		}
+		found, err := neighbors.Rerank(c.Context, l.rows, l.queries, short, c.Int("k"))
+		if err != nil {
+			return r, err
+		}
+		seconds := time.Since(start).Seconds()
+		r.Reranked = append(r.Reranked, rerun{n, neighbors.Recall(found, want), seconds, exact / seconds})
+	}
+	return r, nil
+}
+
+func (r codesResult) print(c *cli.Context) error {
+	fmt.Fprintf(c.App.Writer, "%d test images, the %d nearest of %d training images by %s: %.3f s exactly\n", r.Queries, r.K, r.Images, r.Layer, r.Exact)
+	fmt.Fprintf(c.App.Writer, "an auto-encoder of %d bits learned in %.1f s\n\n", r.Bits, r.Training)
+	t := tabwriter.NewWriter(c.App.Writer, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "codes\tcompared exactly\tof the nearest found\ttimes as fast")
+	for _, e := range r.Encoders {
+		fmt.Fprintf(t, "%s\tnone\t%.1f%%\t%.1f\n", e.Encoder, 100*e.Recall, e.Speedup)
+		for _, s := range e.Reranked {
+			fmt.Fprintf(t, "\t%d\t%.1f%%\t%.1f\n", s.Shortlist, 100*s.Recall, s.Speedup)
 		}
 	}
 	return t.Flush()

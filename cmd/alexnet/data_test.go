@@ -141,7 +141,7 @@ func TestWrongUseOfData(t *testing.T) {
 		{2, []string{"pack", "info"}, "which data set"},
 		{1, []string{"pack", "verify", dir}, "dataset.json"},
 		{1, []string{"pack", "info", dir}, "dataset.json"},
-		{2, []string{"bench"}, "bench loader"},
+		{2, []string{"bench"}, "Give -config FILE"},
 		{2, []string{"bench", "loader", "-cores", "0"}, "-cores 0"},
 		{2, []string{"bench", "loader", "-cores", "100000"}, "-cores 100000"},
 		{2, []string{"bench", "loader", "-seconds", "0"}, "-seconds 0"},

@@ -1,17 +1,14 @@
 package main
 
 import (
-	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
-	"alexnet/checkpoint"
-	"alexnet/dnn"
 	"alexnet/loader"
-	"alexnet/model"
 	"alexnet/neighbors"
 	"alexnet/train"
 
@@ -22,182 +19,94 @@ var featuresCommand = &cli.Command{
 	Name:      "features",
 	Usage:     "write what a layer makes of images, as safetensors",
 	ArgsUsage: "[IMAGE...]",
-	Description: "Puts the centre patch of every image of a data set's split, or of image files, through the\n" +
-		"network as it is tested, and writes features [images, channels, height, width], or\n" +
-		"[images, outputs] of a full layer, and labels [images], -1 where there is none.\n" +
-		"The file grows on the disk as the images go through; memory does not.",
-	Flags: append(runFlags(), modelFlag(), layerFlag(), dataFlag(), skipFlag(), splitFlag("train"),
-		&cli.IntFlag{Name: "batch", Usage: "images worked on at once, instead of the network's `N`"},
-		&cli.StringFlag{Name: "out", Usage: "the `FILE`"}),
+	Description: "Writes the tensors features [images, ...shape of the layer's output], of the centre patch, and\n" +
+		"labels [images], for a split of the data set of -data or for image files. They go to the disk as\n" +
+		"they come: memory does not grow with the images. alexnet plan lists the layers.",
+	Flags: append(runFlags(),
+		modelFlag(), layerFlag(),
+		&cli.StringFlag{Name: "data", Usage: "the data set's `FOLDER`, made by alexnet pack"},
+		&cli.StringFlag{Name: "split", Value: "test", Usage: "of the data set: train or test (`NAME`)"},
+		batchFlag(),
+		&cli.StringFlag{Name: "out", Usage: "the new `FILE`"}),
 	Action: featuresAction,
 }
 
-func modelFlag() cli.Flag {
-	return &cli.StringFlag{Name: "model", Usage: "the `CHECKPOINT`"}
-}
+func modelFlag() cli.Flag { return &cli.StringFlag{Name: "model", Usage: "the `CHECKPOINT`"} }
 
 func layerFlag() cli.Flag {
-	return &cli.StringFlag{Name: "layer", Usage: "the layer's `NAME`, as alexnet plan lists them (default: what the last full layer reads)"}
+	return &cli.StringFlag{Name: "layer", Usage: "the layer's `NAME` (default: the last hidden one, which the last full layer reads)"}
 }
 
-func splitFlag(value string) cli.Flag {
-	return &cli.StringFlag{Name: "split", Value: value, Usage: "`train` or test images of the data set"}
+func batchFlag() cli.Flag {
+	return &cli.IntFlag{Name: "batch", Usage: "patches worked on at once, instead of the network's `N`"}
 }
 
-// openNet reads the network of -model.
-func openNet(c *cli.Context) (*model.Net, error) {
-	path := c.String("model")
-	if path == "" {
-		return nil, usagef("which checkpoint? Give -model CHECKPOINT")
+// checkModel checks the flags that say which model is looked at and how.
+func checkModel(c *cli.Context) error {
+	if c.String("model") == "" {
+		return usagef("which checkpoint? Give -model CHECKPOINT")
 	}
-	state, err := checkpoint.ReadState(path)
-	if err != nil {
-		return nil, err
-	}
-	return train.NetOf(path, state)
-}
-
-// openLayer reads the network of -model, and the layer of -layer or its default.
-func openLayer(c *cli.Context) (net *model.Net, layer string, err error) {
 	if c.IsSet("batch") && c.Int("batch") < 1 {
-		return nil, "", usagef("-batch %d: want at least 1", c.Int("batch"))
-	}
-	if net, err = openNet(c); err != nil {
-		return nil, "", err
-	}
-	if layer = c.String("layer"); layer == "" {
-		if layer, err = train.LastHidden(net); err != nil {
-			return nil, "", usageError{err}
-		}
-	}
-	return net, layer, nil
-}
-
-// checkSplit refuses a split that is neither train nor test.
-func checkSplit(c *cli.Context) error {
-	if s := c.String("split"); s != "train" && s != "test" {
-		return usagef("-split %s: want train or test", s)
+		return usagef("-batch %d: want at least 1", c.Int("batch"))
 	}
 	return nil
 }
 
 func featuresAction(c *cli.Context) (err error) {
-	if c.String("out") == "" {
-		return usagef("where are they to be written? Give -out FILE")
-	}
-	if err := checkSplit(c); err != nil {
+	if err := checkModel(c); err != nil {
 		return err
 	}
-	files := c.Args().Slice()
-	for _, name := range []string{"data", "split", "skip-corrupt"} {
-		if len(files) > 0 && c.IsSet(name) {
-			return usagef("-%s is for a data set: leave it out, or the image files", name)
-		}
-	}
-	net, layer, err := openLayer(c)
-	if err != nil {
-		return err
+	out := c.String("out")
+	switch {
+	case out == "":
+		return usagef("where to? Give -out FILE")
+	case c.Args().Present() == c.IsSet("data"):
+		return usagef("of which images? Give image files, or a data set with -data, not both")
+	case c.Args().Present() && c.IsSet("split"):
+		return usagef("-split %s is of a data set, and image files are given", c.String("split"))
 	}
 	on, err := openDevices(c)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, on.Close()) }()
-	e := extraction{model: c.String("model"), layer: layer, split: c.String("split"), batch: c.Int("batch"), devices: on.Devices,
-		progress: newProgress(c.App.ErrWriter, "reading "+layer, "images")}
-	defer e.progress.end()
-	if len(files) > 0 {
-		if e.batch == 0 {
-			e.batch = min(net.Train.Batch, len(files))
-		}
-		err = e.files(c.Context, files, c.String("out"))
-	} else {
-		err = e.data(c, c.String("out"))
-	}
-	if err != nil {
-		return err
-	}
-	e.progress.end()
-	fmt.Fprintln(c.App.Writer, c.String("out"))
-	return nil
-}
-
-// extraction is the reading of a layer.
-type extraction struct {
-	model, layer, split string
-	batch               int
-	devices             []dnn.Device
-	progress            *progress
-}
-
-// data reads the layer for the data set of -data.
-func (e *extraction) data(c *cli.Context, out string) (err error) {
-	set, err := openData(c.Context, c)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, set.Close()) }()
-	damage := skipDamage(c, set, e.progress)
-	err = e.set(c.Context, set, out)
-	e.progress.end()
-	damage.report()
-	return err
-}
-
-func (e *extraction) set(ctx context.Context, set *loader.Set, out string) error {
-	split, ok := set.Info().Splits[e.split]
-	if !ok {
-		return fmt.Errorf("the data set %s has no %s images", set.Info().Name, e.split)
-	}
-	source := neighbors.Source{Dataset: set.Info().Fingerprint, Split: e.split}
-	return e.write(ctx, out, source, int64(split.Images), func(f *train.Features, each func(int64, int32, []float32) error) error {
-		return f.Set(ctx, set, e.split, each)
-	})
-}
-
-// files reads the layer for image files.
-func (e *extraction) files(ctx context.Context, paths []string, out string) error {
-	return e.write(ctx, out, neighbors.Source{}, int64(len(paths)), func(f *train.Features, each func(int64, int32, []float32) error) error {
-		return f.Some(ctx, int64(len(paths)), imageFiles(paths, f.Model), func(image int64, _ int32, x []float32) error {
-			return each(image, -1, x)
-		})
-	})
-}
-
-// write writes what read gives to out.
-func (e *extraction) write(ctx context.Context, out string, source neighbors.Source, images int64,
-	read func(f *train.Features, each func(image int64, label int32, x []float32) error) error) (err error) {
-	f, err := train.OpenFeatures(ctx, e.model, e.devices, e.batch, e.layer)
+	f, err := train.OpenFeatures(c.Context, c.String("model"), on.Devices, c.Int("batch"), c.String("layer"))
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	source.Net, source.Layer = f.Net.Name, e.layer
-	if source.Model, err = contentOf(e.model); err != nil {
-		return err
-	}
-	s := f.Shape()
-	shape := []int{s.C, s.H, s.W}
-	if s.H == 1 && s.W == 1 {
-		shape = shape[:1]
-	}
-	w, err := neighbors.NewFileWriter(out, source, images, shape)
+	about, err := aboutFeatures(c, f)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, w.Close()) }()
-	err = read(f, func(image int64, label int32, x []float32) error {
-		e.progress.update(image+1, images)
-		return w.Add(image, label, x)
-	})
+	if !c.IsSet("data") {
+		return writeFileFeatures(c, f, about)
+	}
+	set, err := loader.Open(c.String("data"))
 	if err != nil {
 		return err
 	}
-	return w.Commit()
+	defer func() { err = errors.Join(err, set.Close()) }()
+	return writeFeatures(c, f, set, out, ofSplit(about, set, c.String("split")))
 }
 
-// contentOf returns the SHA-256 of a file.
-func contentOf(path string) (string, error) {
+// aboutFeatures says what a model's features are of, but for the images.
+func aboutFeatures(c *cli.Context, f *train.Features) (neighbors.About, error) {
+	sum, err := fileSum(c.String("model"))
+	return neighbors.About{Network: f.Net.Name, Model: sum, Layer: f.Layer, Precision: c.String("precision")}, err
+}
+
+// ofSplit adds that they are of a split.
+func ofSplit(a neighbors.About, set *loader.Set, split string) neighbors.About {
+	a.Dataset, a.Split = set.Info().Fingerprint, split
+	for _, class := range set.Info().Classes {
+		a.Classes = append(a.Classes, class.Name)
+	}
+	return a
+}
+
+// fileSum returns the SHA-256 of a file, in hex.
+func fileSum(path string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return "", err
@@ -208,4 +117,64 @@ func contentOf(path string) (string, error) {
 		return "", err
 	}
 	return fmt.Sprintf("%x", h.Sum(nil)), nil
+}
+
+// writeFeatures writes the features of a split.
+func writeFeatures(c *cli.Context, f *train.Features, set *loader.Set, path string, about neighbors.About) (err error) {
+	images := int64(set.Info().Splits[about.Split].Images)
+	w, err := neighbors.Create(path, about, images, featureShape(f)...)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, w.Abort()) }()
+	looking := newProgress(c.App.ErrWriter, "looking", "images")
+	defer looking.end()
+	err = f.Of(c.Context, set, about.Split, func(image int64, label int32, x []float32) error {
+		looking.update(image+1, images)
+		return w.Add(label, x)
+	})
+	if err != nil {
+		return err
+	}
+	return w.Close()
+}
+
+// writeFileFeatures writes the features of the image files that are named.
+func writeFileFeatures(c *cli.Context, f *train.Features, about neighbors.About) (err error) {
+	for _, path := range c.Args().Slice() {
+		about.Files = append(about.Files, filepath.ToSlash(path))
+	}
+	about.Classes = f.Checkpoint.Classes
+	stills, err := openFiles(f.Model, c.Args().Slice())
+	if err != nil {
+		return err
+	}
+	w, err := neighbors.Create(c.String("out"), about, int64(stills.Count), featureShape(f)...)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, w.Abort()) }()
+	err = f.OfStills(c.Context, stills, func(_ int64, label int32, x []float32) error { return w.Add(label, x) })
+	if err != nil {
+		return err
+	}
+	return w.Close()
+}
+
+// openFiles returns image files in the size of those that a network was trained on.
+func openFiles(m *train.Model, paths []string) (*loader.Stills, error) {
+	height, width, err := m.Stored()
+	if err != nil {
+		return nil, err
+	}
+	return loader.Files(paths, height, width)
+}
+
+// featureShape returns the shape of an image's features: a full layer's has one
+// dimension.
+func featureShape(f *train.Features) []int {
+	if f.Shape.H == 1 && f.Shape.W == 1 {
+		return []int{f.Shape.C}
+	}
+	return []int{f.Shape.C, f.Shape.H, f.Shape.W}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"image"
 
 	"alexnet/checkpoint"
 	"alexnet/model"
@@ -42,12 +43,21 @@ var filtersCommand = &cli.Command{
 }
 
 // drawFilters draws the kernels of a convolution of a checkpoint, by default the
-// first.
+// first, into a file.
 func drawFilters(path string, ck *checkpoint.Checkpoint, layer string, o report.FilterOptions) error {
 	net, err := train.NetOf("the checkpoint", ck.State)
 	if err != nil {
 		return err
 	}
+	picture, err := filters(net, ck, layer, o)
+	if err != nil {
+		return err
+	}
+	return report.WritePNG(path, picture)
+}
+
+// filters is drawFilters without the file.
+func filters(net *model.Net, ck *checkpoint.Checkpoint, layer string, o report.FilterOptions) (*image.RGBA, error) {
 	var known []string
 	for _, l := range net.Layers {
 		if _, ok := l.Spec.(model.Conv); !ok {
@@ -60,17 +70,13 @@ func drawFilters(path string, ck *checkpoint.Checkpoint, layer string, o report.
 		for _, t := range ck.Tensors {
 			if t.Name == l.Name+".weight" && len(t.Shape) == 4 {
 				o.Columns = net.Columns
-				picture, err := report.Filters(t.Data, [4]int(t.Shape), o)
-				if err != nil {
-					return err
-				}
-				return report.WritePNG(path, picture)
+				return report.Filters(t.Data, [4]int(t.Shape), o)
 			}
 		}
-		return fmt.Errorf("there is no tensor %s.weight of 4 dimensions", l.Name)
+		return nil, fmt.Errorf("there is no tensor %s.weight of 4 dimensions", l.Name)
 	}
 	if layer == "" {
-		return fmt.Errorf("the network %s has no convolution whose kernels could be drawn", net.Name)
+		return nil, fmt.Errorf("the network %s has no convolution whose kernels could be drawn", net.Name)
 	}
-	return usagef("there is no convolution %q; there are %v", layer, known)
+	return nil, usagef("there is no convolution %q; there are %v", layer, known)
 }

@@ -1,189 +1,144 @@
 package main
 
 import (
-	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
+	"strings"
 
-	"alexnet/dnn/cpu"
 	"alexnet/internal/devices"
-	"alexnet/internal/philox"
 	"alexnet/loader"
+	"alexnet/loader/picture"
 	"alexnet/neighbors"
+	"alexnet/train"
 
 	"github.com/urfave/cli/v2"
 )
 
-// lookupFlags are those of commands that look training images up by what a layer
-// makes of test images.
-func lookupFlags(queries int) []cli.Flag {
-	return append(runFlags(), modelFlag(), layerFlag(), dataFlag(),
-		&cli.IntFlag{Name: "queries", Value: queries, Usage: "test images to look up: `N`, at random"},
-		&cli.IntFlag{Name: "k", Value: 6, Usage: "training images for each of them: `K`"},
-		&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "of what is random: `N`"},
-		&cli.StringFlag{Name: "cache", Usage: "keep features in `FOLDER` (default: in the user's cache)"},
-		&cli.IntFlag{Name: "batch", Usage: "images worked on at once, instead of the network's `N`"},
+// lookupFlags are those of commands that look up test images among training images.
+func lookupFlags() []cli.Flag {
+	return append(runFlags(),
+		modelFlag(), layerFlag(), dataFlag(), batchFlag(),
+		&cli.IntFlag{Name: "queries", Value: 100, Usage: "`N` test images, drawn by lot, are looked up"},
+		&cli.IntFlag{Name: "k", Value: 6, Usage: "find the `N` nearest"},
+		seedFlag(),
+		&cli.StringFlag{Name: "cache", Usage: "`FOLDER` that keeps the features of the training images (default: features in the user's cache)"},
 		&cli.BoolFlag{Name: "json", Usage: "as JSON"})
 }
 
-// lookup is a data set and the features of its images.
+// lookup is test images and the training images that they are looked up among.
 type lookup struct {
-	c       *cli.Context
-	layer   string
-	k       int
-	devices *devices.Set
+	on      *devices.Set
 	set     *loader.Set
-	train   *neighbors.File
-	test    *neighbors.File
-	queries []int64   // test images
-	x       []float32 // their features
+	about   neighbors.About
+	rows    *neighbors.Features // of the training images
+	numbers []int64             // of the queries in the test split
+	labels  []int32             // of the queries
+	queries []float32           // [queries, rows.Width()]
 }
 
-// openLookup opens what the flags say, and computes features that are not in the
-// cache.
-func openLookup(c *cli.Context) (_ *lookup, err error) {
-	l := &lookup{c: c, k: c.Int("k")}
-	if l.k < 1 {
-		return nil, usagef("-k %d: want at least 1", l.k)
-	}
-	if c.Int("queries") < 1 {
-		return nil, usagef("-queries %d: want at least 1", c.Int("queries"))
-	}
-	if _, l.layer, err = openLayer(c); err != nil {
+// openLookup opens what lookupFlags describe, and makes the features that are not
+// in the cache.
+func openLookup(c *cli.Context) (l *lookup, err error) {
+	if err := checkModel(c); err != nil {
 		return nil, err
 	}
+	for _, name := range []string{"queries", "k"} {
+		if c.Int(name) < 1 {
+			return nil, usagef("-%s %d: want at least 1", name, c.Int(name))
+		}
+	}
+	l = &lookup{}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, l.Close())
 		}
 	}()
-	if l.devices, err = openDevices(c); err != nil {
-		return nil, err
+	if l.on, err = openDevices(c); err != nil {
+		return l, err
 	}
-	cpu.BLAS() // the search's matrix products are done there, on whatever device the network is
 	if l.set, err = openData(c.Context, c); err != nil {
-		return nil, err
+		return l, err
 	}
-	if l.train, err = l.features("train"); err != nil {
-		return nil, err
+	f, err := train.OpenFeatures(c.Context, c.String("model"), l.on.Devices, c.Int("batch"), c.String("layer"))
+	if err != nil {
+		return l, err
 	}
-	if l.test, err = l.features("test"); err != nil {
-		return nil, err
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if l.about, err = aboutFeatures(c, f); err != nil {
+		return l, err
 	}
-	l.queries = pick(c.Int("queries"), len(l.test.Labels), c.Uint64("seed"))
-	l.x = make([]float32, len(l.queries)*l.test.Dim())
-	for i, image := range l.queries {
-		if err := l.test.At(image, l.x[i*l.test.Dim():]); err != nil {
-			return nil, err
-		}
+	l.about = ofSplit(l.about, l.set, "train")
+	if err := f.Suits(l.set); err != nil {
+		return l, err
 	}
-	return l, nil
-}
-
-// pick returns n of a number of images, in random order, or all if there are fewer.
-func pick(n, images int, seed uint64) []int64 {
-	all := make([]int64, images)
-	for i := range all {
-		all[i] = int64(i)
+	if l.rows, err = cachedFeatures(c, f, l.set, l.about); err != nil {
+		return l, err
 	}
-	s := philox.NewStream(seed, philox.Pick, 0, 0)
-	philox.Shuffle(&s, all)
-	return slices.Clip(all[:min(n, images)])
+	test, err := l.set.Images("test")
+	if err != nil {
+		return l, err
+	}
+	l.numbers = drawLots(test.Len(), c.Int("queries"), c.Uint64("seed"))
+	return l, f.OfStills(c.Context, test.Choose(l.numbers), func(_ int64, label int32, x []float32) error {
+		l.labels = append(l.labels, label)
+		l.queries = append(l.queries, x...)
+		return nil
+	})
 }
 
 // Close closes what was opened.
-func (l *lookup) Close() error {
-	var errs []error
-	for _, f := range []*neighbors.File{l.train, l.test} {
-		if f != nil {
-			errs = append(errs, f.Close())
-		}
+func (l *lookup) Close() (err error) {
+	if l.rows != nil {
+		err = l.rows.Close()
 	}
 	if l.set != nil {
-		errs = append(errs, l.set.Close())
+		err = errors.Join(err, l.set.Close())
 	}
-	if l.devices != nil {
-		errs = append(errs, l.devices.Close())
+	if l.on != nil {
+		err = errors.Join(err, l.on.Close())
 	}
-	return errors.Join(errs...)
+	return err
 }
 
-// features returns a split's features: from the cache, if they are there, whose
-// name follows from all that they depend on.
-func (l *lookup) features(split string) (*neighbors.File, error) {
-	content, err := contentOf(l.c.String("model"))
-	if err != nil {
-		return nil, err
-	}
-	dir := l.c.String("cache")
+// cachedFeatures returns features from the cache, where they are made once.
+func cachedFeatures(c *cli.Context, f *train.Features, set *loader.Set, about neighbors.About) (*neighbors.Features, error) {
+	dir := c.String("cache")
 	if dir == "" {
-		user, err := os.UserCacheDir()
+		cache, err := os.UserCacheDir()
 		if err != nil {
-			return nil, fmt.Errorf("a place for features: %w; give one with -cache", err)
+			return nil, fmt.Errorf("a place for the features: %w; name a folder with -cache", err)
 		}
-		dir = filepath.Join(user, "alexnet", "features")
+		dir = filepath.Join(cache, "alexnet", "features")
 	}
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, err
 	}
-	key := fmt.Appendf(nil, "%s %q %s %s %s", content, l.layer, l.set.Info().Fingerprint, split, l.c.String("precision"))
-	path := filepath.Join(dir, fmt.Sprintf("%x.safetensors", sha256.Sum256(key)))
-	if f, err := neighbors.OpenFile(path); err == nil {
-		return f, nil
-	}
-	e := extraction{model: l.c.String("model"), layer: l.layer, split: split, batch: l.c.Int("batch"), devices: l.devices.Devices,
-		progress: newProgress(l.c.App.ErrWriter, fmt.Sprintf("reading %s of %s images", l.layer, split), "images")}
-	err = e.set(l.c.Context, l.set, path)
-	e.progress.end()
-	if err != nil {
-		return nil, err
-	}
-	return neighbors.OpenFile(path)
-}
-
-// class returns the name of a label.
-func (l *lookup) class(label int32) string {
-	if classes := l.set.Info().Classes; int(label) < len(classes) {
-		return classes[label].Name
-	}
-	return fmt.Sprint("class ", label)
-}
-
-// search looks the queries up among x, all training images.
-func (l *lookup) search(ctx context.Context, what string, queries []float32, x neighbors.Vectors) ([][]neighbors.Neighbor, error) {
-	p := newProgress(l.c.App.ErrWriter, "searching by "+what, "images")
-	defer p.end()
-	return neighbors.Search(ctx, queries, &counted{Vectors: x, progress: p, total: int64(len(l.train.Labels))}, l.k)
-}
-
-// right returns the share of neighbours that are of the query's class.
-func (l *lookup) right(found [][]neighbors.Neighbor) float64 {
-	right, all := 0, 0
-	for i, list := range found {
-		for _, n := range list {
-			all++
-			if l.train.Labels[n.Index] == l.test.Labels[l.queries[i]] {
-				right++
-			}
+	key := sha256.Sum256(fmt.Appendf(nil, "%q", []string{about.Model, about.Layer, about.Precision, about.Dataset, about.Split}))
+	layer := strings.ReplaceAll(about.Layer, "/", "-") // no path
+	path := filepath.Join(dir, fmt.Sprintf("%s-%s-%x.safetensors", about.Network, layer, key[:8]))
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		fmt.Fprintf(c.App.ErrWriter, "writing what %s makes of the training images to %s, once\n", about.Layer, path)
+		if err := writeFeatures(c, f, set, path, about); err != nil {
+			return nil, err
 		}
 	}
-	return float64(right) / float64(max(all, 1))
+	return neighbors.Open(path, about)
 }
 
-// counted shows how far the reading of vectors has come.
-type counted struct {
-	neighbors.Vectors
-	progress    *progress
-	done, total int64
-}
+// className returns the name of a label.
+func (l *lookup) className(label int32) string { return l.set.Info().Classes[label].Name }
 
-func (v *counted) Next(ctx context.Context, dst []float32) (int, error) {
-	n, err := v.Vectors.Next(ctx, dst)
-	v.done += int64(n)
-	v.progress.update(v.done, v.total)
-	return n, err
+// image returns an image of a split and the name of its class.
+func (l *lookup) image(from *loader.Images, number int64) (picture.Image, string, error) {
+	info := l.set.Info()
+	m := picture.Image{Pixels: make([]byte, info.Height*info.Width*3), Height: info.Height, Width: info.Width}
+	label, err := from.Read(number, m.Pixels)
+	if err != nil {
+		return m, "", err
+	}
+	return m, l.className(label), nil
 }

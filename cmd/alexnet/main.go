@@ -63,7 +63,8 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		Writer:    stdout,
 		ErrWriter: stderr,
 		Commands: []*cli.Command{
-			trainCommand, rateCommand, testCommand, predictCommand, filtersCommand, featuresCommand, neighborsCommand, codesCommand, plotCommand, packCommand,
+			trainCommand, rateCommand, testCommand, predictCommand, filtersCommand, plotCommand, reportCommand,
+			featuresCommand, neighborsCommand, codesCommand, packCommand,
 			planCommand, checkCommand, fmtCommand, benchCommand, devicesCommand,
 		},
 		HideVersion: true,

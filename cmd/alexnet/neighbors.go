@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"text/tabwriter"
 
 	"alexnet/neighbors"
 	"alexnet/report"
@@ -14,34 +13,25 @@ import (
 
 var neighborsCommand = &cli.Command{
 	Name:  "neighbors",
-	Usage: "for test images, the training images whose last hidden layer is nearest (figure 4, right)",
-	Description: "Looks test images up among all training images, by Euclidean distance between what a layer\n" +
-		"makes of them, and says how many of the nearest are of the right class: so, and by pixels.\n" +
-		"Features are computed once and kept: 16 KB an image of alexnet.net.",
-	Flags: append(lookupFlags(500),
-		&cli.BoolFlag{Name: "pixels", Value: true, Usage: "compare with the images nearest by pixels; -pixels=false saves the time"},
-		&cli.IntFlag{Name: "rows", Value: 8, Usage: "images to draw: the first `N` of the queries"},
+	Usage: "find the training images that a network finds the most like test images",
+	Description: "Looks up test images among the training images by what a layer makes of them, by Euclidean\n" +
+		"distance (figure 4, right), and says how many of the nearest are of the right class; and the\n" +
+		"same by pixels. The picture shows the first of them, each with its nearest.",
+	Flags: append(lookupFlags(),
+		&cli.IntFlag{Name: "rows", Value: 8, Usage: "draw the first `N` queries"},
 		&cli.StringFlag{Name: "out", Value: "neighbors.png", Usage: "the picture's `FILE`"}),
 	Action: neighborsAction,
 }
 
-// found is what alexnet neighbors -json prints.
+// nearest is what was found for a query.
+type nearest struct {
+	Query     int64   `json:"query"` // number of the test image
+	Class     string  `json:"class"`
+	Neighbors []found `json:"neighbors"`
+}
+
 type found struct {
-	Layer         string       `json:"layer"`
-	K             int          `json:"k"`
-	RightFeatures float64      `json:"right_features"`         // share of the neighbours that are of the query's class
-	RightPixels   *float64     `json:"right_pixels,omitempty"` // the same by pixels
-	Queries       []foundQuery `json:"queries"`
-}
-
-type foundQuery struct {
-	Image     int64           `json:"image"` // of the test split
-	Class     string          `json:"class"`
-	Neighbors []foundNeighbor `json:"neighbors"`
-}
-
-type foundNeighbor struct {
-	Image    int     `json:"image"` // of the training split
+	Image    int     `json:"image"` // number of the training image
 	Class    string  `json:"class"`
 	Distance float64 `json:"distance"`
 }
@@ -55,86 +45,107 @@ func neighborsAction(c *cli.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, l.Close()) }()
-	near, err := l.search(c.Context, l.layer, l.x, l.train.Vectors())
+	byFeatures, err := searched(c, "searching by features", l.rows, l.queries)
 	if err != nil {
 		return err
 	}
-	f := found{Layer: l.layer, K: l.k, RightFeatures: l.right(near)}
-	if c.Bool("pixels") {
-		byPixels, err := l.byPixels()
-		if err != nil {
-			return err
-		}
-		right := l.right(byPixels)
-		f.RightPixels = &right
-	}
-	if err := l.draw(c.String("out"), near[:min(c.Int("rows"), len(near))]); err != nil {
+	pixels, err := neighbors.NewPixels(l.set, "train")
+	if err != nil {
 		return err
 	}
+	queries, err := l.pixelQueries(pixels.Width())
+	if err != nil {
+		return err
+	}
+	byPixels, err := searched(c, "searching by pixels", pixels, queries)
+	if err != nil {
+		return err
+	}
+	if err := drawNeighbors(c, l, byFeatures); err != nil {
+		return err
+	}
+	agreement := func(found [][]neighbors.Neighbor) float64 { return neighbors.Agreement(found, l.labels, l.rows.Labels) }
 	if c.Bool("json") {
-		for i, image := range l.queries {
-			q := foundQuery{Image: image, Class: l.class(l.test.Labels[image])}
-			for _, n := range near[i] {
-				q.Neighbors = append(q.Neighbors, foundNeighbor{n.Index, l.class(l.train.Labels[n.Index]), n.Distance})
-			}
-			f.Queries = append(f.Queries, q)
-		}
-		e := json.NewEncoder(c.App.Writer)
-		e.SetIndent("", "  ")
-		return e.Encode(f)
+		return json.NewEncoder(c.App.Writer).Encode(struct {
+			Layer    string    `json:"layer"`
+			Images   int       `json:"images"`
+			K        int       `json:"k"`
+			Features float64   `json:"right_by_features"`
+			Pixels   float64   `json:"right_by_pixels"`
+			Queries  []nearest `json:"queries"`
+		}{l.about.Layer, l.rows.Len(), c.Int("k"), agreement(byFeatures), agreement(byPixels), l.outcome(byFeatures)})
 	}
-	fmt.Fprintf(c.App.Writer, "%d test images, the %d nearest of %d training images each; of the right class:\n", len(l.queries), l.k, len(l.train.Labels))
-	t := tabwriter.NewWriter(c.App.Writer, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "by %s\t%.1f%%\n", l.layer, 100*f.RightFeatures)
-	if f.RightPixels != nil {
-		fmt.Fprintf(t, "by pixels\t%.1f%%\n", 100**f.RightPixels)
-	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
+	fmt.Fprintf(c.App.Writer, "%d test images, the %d nearest of %d training images each\n", len(l.numbers), c.Int("k"), l.rows.Len())
+	fmt.Fprintf(c.App.Writer, "of the right class by %s (%d numbers): %.1f%%\n", l.about.Layer, l.rows.Width(), 100*agreement(byFeatures))
+	fmt.Fprintf(c.App.Writer, "of the right class by pixels (%d numbers): %.1f%%\n", pixels.Width(), 100*agreement(byPixels))
 	fmt.Fprintln(c.App.Writer, c.String("out"))
 	return nil
 }
 
-// byPixels looks the queries up by their pixels.
-func (l *lookup) byPixels() (near [][]neighbors.Neighbor, err error) {
-	var queries []float32
-	for _, image := range l.queries {
-		x, err := neighbors.PixelsOf(l.set, "test", image)
-		if err != nil {
-			return nil, err
-		}
-		queries = append(queries, x...)
-	}
-	pixels, err := neighbors.OpenPixels(l.c.Context, l.set, "train")
+// searched is neighbors.Nearest with a bar.
+func searched(c *cli.Context, what string, rows neighbors.Rows, queries []float32) ([][]neighbors.Neighbor, error) {
+	searching := newProgress(c.App.ErrWriter, what, "images")
+	defer searching.end()
+	return neighbors.Nearest(c.Context, rows, queries, c.Int("k"), searching.update)
+}
+
+// pixelQueries returns the queries' pixels.
+func (l *lookup) pixelQueries(width int) ([]float32, error) {
+	test, err := l.set.Images("test")
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, pixels.Close()) }()
-	return l.search(l.c.Context, "pixels", queries, pixels)
+	queries := make([]float32, 0, len(l.numbers)*width)
+	bytes := make([]byte, width)
+	for _, n := range l.numbers {
+		if _, err := test.Read(n, bytes); err != nil {
+			return nil, err
+		}
+		for _, v := range bytes {
+			queries = append(queries, float32(v))
+		}
+	}
+	return queries, nil
 }
 
-// draw draws the first queries and what was found.
-func (l *lookup) draw(path string, near [][]neighbors.Neighbor) error {
-	var rows []report.Nearest
-	for i, list := range near {
-		query, err := labelled(l.set, "test", l.queries[i])
-		if err != nil {
-			return err
+// outcome returns what was found, with names.
+func (l *lookup) outcome(list [][]neighbors.Neighbor) []nearest {
+	var all []nearest
+	for q, neighbors := range list {
+		n := nearest{Query: l.numbers[q], Class: l.className(l.labels[q])}
+		for _, f := range neighbors {
+			n.Neighbors = append(n.Neighbors, found{f.Row, l.className(l.rows.Labels[f.Row]), f.Distance})
 		}
-		row := report.Nearest{Query: query}
-		for _, n := range list {
-			neighbor, err := labelled(l.set, "train", int64(n.Index))
-			if err != nil {
-				return err
-			}
-			row.Neighbors = append(row.Neighbors, neighbor)
-		}
-		rows = append(rows, row)
+		all = append(all, n)
 	}
-	img, err := report.Neighbors(rows)
+	return all
+}
+
+func drawNeighbors(c *cli.Context, l *lookup, list [][]neighbors.Neighbor) error {
+	test, err := l.set.Images("test")
 	if err != nil {
 		return err
 	}
-	return report.WritePNG(path, img)
+	training, err := l.set.Images("train")
+	if err != nil {
+		return err
+	}
+	rows := min(c.Int("rows"), len(list))
+	queries, drawn := make([]report.Labelled, rows), make([][]report.Labelled, rows)
+	for q := range rows {
+		if queries[q].Image, queries[q].Class, err = l.image(test, l.numbers[q]); err != nil {
+			return err
+		}
+		drawn[q] = make([]report.Labelled, len(list[q]))
+		for i, n := range list[q] {
+			if drawn[q][i].Image, drawn[q][i].Class, err = l.image(training, int64(n.Row)); err != nil {
+				return err
+			}
+		}
+	}
+	img, err := report.Neighbors(queries, drawn)
+	if err != nil {
+		return err
+	}
+	return report.WritePNG(c.String("out"), img)
 }

@@ -19,7 +19,7 @@ var planCommand = &cli.Command{
 		&cli.BoolFlag{Name: "test", Usage: "the schedule of a test step: forward only"},
 		&cli.BoolFlag{Name: "json", Usage: "as JSON"},
 		&cli.BoolFlag{Name: "dot", Usage: "as a graph for Graphviz"},
-		&cli.StringFlag{Name: "svg", Usage: "draw the network into `FILE`, as figure 2"},
+		&cli.StringFlag{Name: "svg", Usage: "draw the network's layers and columns (figure 2), as SVG: `FILE`"},
 		&cli.BoolFlag{Name: "estimate", Usage: "measure what a training takes on this machine, within a few steps"},
 		&cli.StringFlag{Name: "data", Usage: "-estimate: on the data set in `FOLDER`, whose images are loaded"},
 		&cli.Int64Flag{Name: "images", Value: 1_281_167, Usage: "-estimate without -data: training images (`N`; default: ILSVRC-2012's)"},
@@ -40,7 +40,7 @@ var planCommand = &cli.Command{
 			return err
 		}
 		if path := c.String("svg"); path != "" {
-			if err := report.WriteNetwork(path, net); err != nil {
+			if err := report.Network(path, net); err != nil {
 				return err
 			}
 			fmt.Fprintln(c.App.Writer, path)

@@ -9,8 +9,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
+	"alexnet/internal/philox"
 	"alexnet/loader"
+	"alexnet/loader/picture"
 	"alexnet/report"
 	"alexnet/train"
 
@@ -19,226 +22,171 @@ import (
 
 var predictCommand = &cli.Command{
 	Name:      "predict",
-	Usage:     "show the likeliest classes of images (figure 4, left)",
+	Usage:     "say what is in images: the five likeliest classes",
 	ArgsUsage: "[IMAGE...]",
-	Description: "Puts image files through the network, scaled and cropped as alexnet pack does, or with\n" +
-		"-data random images of a data set, whose classes are known.",
-	Flags: append(runFlags(), modelFlag(),
-		&cli.StringFlag{Name: "data", Usage: "random images of the data set in `FOLDER`, instead of files"},
-		splitFlag("test"),
-		&cli.IntFlag{Name: "count", Value: 8, Usage: "`N` images of the data set"},
-		&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "of the choice of images: `N`"},
+	Description: "Image files are scaled and cut as alexnet pack -size does. With -data some images of a data set\n" +
+		"are drawn by lot instead, whose true classes are known. -picture draws all of them (figure 4, left).",
+	Flags: append(runFlags(),
+		modelFlag(),
 		&cli.IntFlag{Name: "views", Usage: "`PATCHES` of each image: 1 (centre) or 10 (default: what the network's file says)"},
-		&cli.StringFlag{Name: "picture", Usage: "draw the images with their likeliest classes into `FILE`"},
-		&cli.BoolFlag{Name: "json", Usage: "as JSON"}),
+		&cli.StringFlag{Name: "data", Usage: "take images of the data set in `FOLDER`, instead of files"},
+		&cli.StringFlag{Name: "split", Value: "test", Usage: "of the data set: train or test (`NAME`)"},
+		&cli.IntFlag{Name: "count", Value: 8, Usage: "`N` images of the data set"},
+		seedFlag(),
+		&cli.StringFlag{Name: "picture", Usage: "draw the images and the guesses, as PNG: `FILE`"},
+		&cli.BoolFlag{Name: "json", Usage: "as JSON, an object a line"}),
 	Action: predictAction,
 }
 
-const (
-	likeliest    = 5   // classes that are shown
-	maxPictured  = 400 // images of a picture
-	predictBatch = 64  // patches worked on at once, at most
-)
-
-// predicted is what is said of an image; alexnet predict -json prints a list of
-// them.
-type predicted struct {
-	Image       string           `json:"image"` // file, or number in the split
-	Class       string           `json:"class,omitempty"`
-	Predictions []predictedClass `json:"predictions"` // the likeliest first
+func seedFlag() cli.Flag {
+	return &cli.Uint64Flag{Name: "seed", Value: 1, Usage: "other seeds take other images (`N`)"}
 }
 
-type predictedClass struct {
-	Class       string  `json:"class"`
-	Probability float64 `json:"probability"`
-	right       bool
+// mostGuesses are shown of an image (section 6).
+const mostGuesses = 5
+
+// predicted is what a network says of an image.
+type predicted struct {
+	Image   string         `json:"image"`                // a file, or "test image 7"
+	Class   string         `json:"true_class,omitempty"` // where it is known
+	Guesses []report.Guess `json:"guesses"`
 }
 
 func predictAction(c *cli.Context) (err error) {
-	if err := checkPredict(c); err != nil {
+	if err := checkModel(c); err != nil {
 		return err
 	}
-	net, err := openNet(c)
-	if err != nil {
-		return err
+	switch views := c.Int("views"); {
+	case c.IsSet("views") && views != 1 && views != 10:
+		return usagef("-views %d: want 1 or 10", views)
+	case c.Args().Present() == c.IsSet("data"):
+		return usagef("what is in which images? Give image files, or a data set with -data, not both")
+	case c.Int("count") < 1:
+		return usagef("-count %d: want at least 1", c.Int("count"))
 	}
-	p := prediction{views: c.Int("views")}
-	if p.views == 0 {
-		p.views = net.Data.Views
-	}
-	var names []string
-	if c.IsSet("data") {
-		if p.set, err = loader.Open(c.String("data")); err != nil {
-			return err
+	for _, name := range []string{"split", "count", "seed"} {
+		if c.IsSet(name) && !c.IsSet("data") {
+			return usagef("-%s is of a data set: give one with -data", name)
 		}
-		defer func() { err = errors.Join(err, p.set.Close()) }()
-		split, ok := p.set.Info().Splits[c.String("split")]
-		if !ok {
-			return fmt.Errorf("the data set %s has no %s images", p.set.Info().Name, c.String("split"))
-		}
-		p.split, p.images = c.String("split"), pick(c.Int("count"), split.Images, c.Uint64("seed"))
-		for _, image := range p.images {
-			names = append(names, fmt.Sprintf("%s image %d", p.split, image))
-		}
-	} else {
-		names = c.Args().Slice()
 	}
 	on, err := openDevices(c)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, on.Close()) }()
-	p.model, err = train.OpenModel(c.Context, c.String("model"), on.Devices, min(predictBatch, len(names)*p.views))
+	m, err := train.OpenModel(c.Context, c.String("model"), on.Devices, 10)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, p.model.Close()) }()
-	return p.run(c, names)
-}
-
-func checkPredict(c *cli.Context) error {
-	files := c.Args().Len()
-	switch views := c.Int("views"); {
-	case c.IsSet("views") && views != 1 && views != 10:
-		return usagef("-views %d: want 1 or 10", views)
-	case c.IsSet("data") == (files > 0):
-		return usagef("which images? Name files, or give a data set with -data")
-	case c.Int("count") < 1:
-		return usagef("-count %d: want at least 1", c.Int("count"))
-	case c.IsSet("picture") && max(files, c.Int("count")) > maxPictured:
-		return usagef("-picture: at most %d images are drawn", maxPictured)
-	}
-	for _, name := range []string{"split", "count", "seed"} {
-		if files > 0 && c.IsSet(name) {
-			return usagef("-%s is for -data", name)
-		}
-	}
-	return checkSplit(c)
-}
-
-// prediction is what images are put through, and where they come from.
-type prediction struct {
-	model  *train.Model
-	views  int
-	set    *loader.Set // nil: files
-	split  string
-	images []int64 // of the split
-}
-
-func (p *prediction) run(c *cli.Context, names []string) error {
-	load := imageFiles(names, p.model)
-	if p.set != nil {
-		if err := p.model.Tests(p.set); err != nil {
+	defer func() { err = errors.Join(err, m.Close()) }()
+	if !c.IsSet("data") {
+		stills, err := openFiles(m, c.Args().Slice())
+		if err != nil {
 			return err
 		}
-		load = func(image int64) ([]byte, int32, error) { return p.set.Image(p.split, p.images[image]) }
+		return predictStills(c, m, stills, c.Args().Slice())
 	}
-	all := []predicted{}
-	err := p.model.PredictSome(c.Context, int64(len(names)), load, p.views, func(image int64, label int32, probabilities []float64) {
-		one := predicted{Image: names[image]}
-		if p.set != nil {
-			one.Class = p.class(int(label))
+	set, err := loader.Open(c.String("data"))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, set.Close()) }()
+	if err := m.Suits(set); err != nil {
+		return err
+	}
+	images, err := set.Images(c.String("split"))
+	if err != nil {
+		return err
+	}
+	numbers := drawLots(images.Len(), c.Int("count"), c.Uint64("seed"))
+	var names []string
+	for _, n := range numbers {
+		names = append(names, fmt.Sprintf("%s image %d", c.String("split"), n))
+	}
+	return predictStills(c, m, images.Choose(numbers), names)
+}
+
+// drawLots returns count different numbers below n, or all if there are fewer, in a
+// random order.
+func drawLots(n int64, count int, seed uint64) []int64 {
+	all := make([]int64, n)
+	for i := range all {
+		all[i] = int64(i)
+	}
+	s := philox.NewStream(seed, philox.Choose, 0, 0)
+	philox.Shuffle(&s, all)
+	return all[:min(n, int64(count))]
+}
+
+// predictStills prints, and draws, what the network says of images.
+func predictStills(c *cli.Context, m *train.Model, stills *loader.Stills, names []string) error {
+	views := cmp.Or(c.Int("views"), m.Net.Data.Views)
+	var drawn []report.Prediction
+	var failed error
+	err := m.PredictStills(c.Context, stills, views, func(image int64, label int32, p []float64) {
+		result := predicted{Image: names[image], Guesses: guesses(p, m.Checkpoint.Classes)}
+		if label >= 0 {
+			result.Class = m.Checkpoint.Classes[label]
 		}
-		for _, class := range top(probabilities, likeliest) {
-			one.Predictions = append(one.Predictions, predictedClass{p.class(class), probabilities[class], p.set != nil && class == int(label)})
-		}
-		if !c.Bool("json") {
-			one.write(c.App.Writer)
-		}
-		all = append(all, one)
+		drawn = append(drawn, report.Prediction{True: result.Class, Caption: filepath.Base(result.Image), Guesses: result.Guesses})
+		failed = cmp.Or(failed, result.write(c))
 	})
-	if err != nil {
+	if err = cmp.Or(err, failed); err != nil || !c.IsSet("picture") {
 		return err
 	}
-	if c.IsSet("picture") {
-		if err := p.draw(c.String("picture"), all, load); err != nil {
+	for i := range drawn {
+		drawn[i].Image = picture.Image{Pixels: make([]byte, stills.Height*stills.Width*3), Height: stills.Height, Width: stills.Width}
+		if _, err := stills.Read(i, drawn[i].Image.Pixels); err != nil {
 			return err
 		}
 	}
+	img, err := report.Predictions(drawn)
+	if err != nil {
+		return err
+	}
+	return report.WritePNG(c.String("picture"), img)
+}
+
+// guesses returns the likeliest classes.
+func guesses(p []float64, classes []string) []report.Guess {
+	var all []report.Guess
+	for i, v := range p {
+		name := fmt.Sprintf("output %d", i) // a network may have more of them than its data has classes
+		if i < len(classes) {
+			name = classes[i]
+		}
+		all = append(all, report.Guess{Class: name, Probability: v})
+	}
+	slices.SortStableFunc(all, func(a, b report.Guess) int { return cmp.Compare(b.Probability, a.Probability) })
+	return all[:min(len(all), mostGuesses)]
+}
+
+// write prints an image's guesses as text with bars, or as JSON.
+func (p predicted) write(c *cli.Context) error {
 	if c.Bool("json") {
-		e := json.NewEncoder(c.App.Writer)
-		e.SetIndent("", "  ")
-		return e.Encode(all)
+		return json.NewEncoder(c.App.Writer).Encode(p)
 	}
-	if c.IsSet("picture") {
-		fmt.Fprintln(c.App.Writer, c.String("picture"))
-	}
-	return nil
+	return p.print(c.App.Writer)
 }
 
-// class returns the name of an output.
-func (p *prediction) class(i int) string {
-	if i < len(p.model.Checkpoint.Classes) {
-		return p.model.Checkpoint.Classes[i]
+func (p predicted) print(w io.Writer) error {
+	const bar, longest = 30, 32
+	title := p.Image
+	if p.Class != "" {
+		title += ": " + p.Class
 	}
-	return fmt.Sprint("output ", i) // the network has more of them than there were classes
-}
-
-// top returns the n likeliest classes, of equal ones the lower first.
-func top(probabilities []float64, n int) []int {
-	classes := make([]int, len(probabilities))
-	for i := range classes {
-		classes[i] = i
-	}
-	slices.SortStableFunc(classes, func(a, b int) int { return cmp.Compare(probabilities[b], probabilities[a]) })
-	return classes[:min(n, len(classes))]
-}
-
-// write prints the classes with bars.
-func (p *predicted) write(w io.Writer) {
-	if p.Class == "" {
-		fmt.Fprintln(w, p.Image)
-	} else {
-		fmt.Fprintf(w, "%s: %s\n", p.Image, p.Class)
-	}
-	for _, l := range p.Predictions {
+	fmt.Fprintln(w, title)
+	for _, g := range p.Guesses {
+		name := g.Class
+		if utf8.RuneCountInString(name) > longest {
+			name = string([]rune(name)[:longest-1]) + "…"
+		}
 		mark := " "
-		if l.right {
+		if g.Class == p.Class {
 			mark = "*"
 		}
-		fmt.Fprintf(w, "%s %5.1f%%  %-*s  %s\n", mark, 100*l.Probability, barCells, textBar(l.Probability), l.Class)
+		fmt.Fprintf(w, "  %s %-*s %5.1f%% %s\n", mark, longest, name, 100*g.Probability, strings.Repeat("█", int(bar*g.Probability+0.5)))
 	}
-	fmt.Fprintln(w)
-}
-
-// barCells is the width of a bar for probability 1, in letters.
-const barCells = 24
-
-// textBar returns a bar, to an eighth of a letter.
-func textBar(probability float64) string {
-	if !(probability > 0) { // or no number
-		return ""
-	}
-	eighths := int(8*barCells*min(probability, 1) + 0.5)
-	bar := strings.Repeat("█", eighths/8)
-	if rest := eighths % 8; rest > 0 {
-		bar += string([]rune("▏▎▍▌▋▊▉")[rest-1])
-	}
-	return bar
-}
-
-// draw draws all images.
-func (p *prediction) draw(path string, all []predicted, load train.Load) error {
-	height, width := p.model.Stored()
-	var list []report.Prediction
-	for i, one := range all {
-		pixels, _, err := load(int64(i))
-		if err != nil {
-			return err
-		}
-		img, err := report.RGB(pixels, height, width)
-		if err != nil {
-			return err
-		}
-		r := report.Prediction{Image: img, Caption: cmp.Or(one.Class, filepath.Base(one.Image))}
-		for _, l := range one.Predictions {
-			r.Likeliest = append(r.Likeliest, report.Likely{Class: l.Class, Probability: l.Probability, Right: l.right})
-		}
-		list = append(list, r)
-	}
-	img, err := report.Predictions(list)
-	if err != nil {
-		return err
-	}
-	return report.WritePNG(path, img)
+	_, err := fmt.Fprintln(w)
+	return err
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"unicode"
 
@@ -27,11 +26,11 @@ var trainCommand = &cli.Command{
 	Name:  "train",
 	Usage: "train a network",
 	Description: "Trains the network of -config on the data set of -data, and writes into the folder of\n" +
-		"-run: metrics.jsonl, checkpoints, and at the end filters.png and curves.png.\n" +
+		"-run: metrics.jsonl, event files for TensorBoard, checkpoints, and at the end filters.png and curves.png.\n" +
 		"Without -data the program's own pictures are used: coloured textures of 10 classes, 32x32.\n" +
 		"Ctrl-C saves a checkpoint and leaves; -resume goes on from the newest one.",
 	Flags: append(runFlags(),
-		configFlag(), setFlag(), dataFlag(), skipFlag(),
+		configFlag(), setFlag(), dataFlag(), skipFlag(), httpFlag(),
 		&cli.StringFlag{Name: "run", Usage: "the run's `FOLDER` (default: runs/NAME of the network)"},
 		&cli.StringFlag{Name: "init", Usage: "start from the layers of `CHECKPOINT` that have the same names and shapes"},
 		&cli.BoolFlag{Name: "resume", Usage: "go on with the run of -run from its newest checkpoint"},
@@ -95,6 +94,13 @@ func trainAction(c *cli.Context) (err error) {
 			training.describe("loss %.4f, error %.1f%%", m.Loss, 100*m.Top1Error)
 		},
 	}
+	if c.IsSet("http") {
+		server, openErr := openPage(c, &config)
+		if openErr != nil {
+			return openErr
+		}
+		defer func() { err = errors.Join(err, server.Close()) }()
+	}
 	fmt.Fprintf(w, "training %s on the data set %s; the run is in %s\n", net.Name, set.Info().Name, dir)
 	err = train.Run(ctx, config)
 	training.end()
@@ -117,7 +123,7 @@ func again(c *cli.Context) string {
 			s += " -" + name
 		}
 	}
-	for _, name := range []string{"data", "devices", "precision", "workspace", "steps", "save", "keep"} {
+	for _, name := range []string{"data", "devices", "precision", "workspace", "steps", "save", "keep", "http"} {
 		if c.IsSet(name) {
 			s += fmt.Sprintf(" -%s %s", name, quoted(fmt.Sprint(c.Value(name))))
 		}
@@ -222,6 +228,12 @@ func drawnData(ctx context.Context, c *cli.Context) (string, error) {
 	return dir, err
 }
 
+// The pictures of a run that is over, in its folder.
+const (
+	curvesFile  = "curves.png"
+	filtersFile = "filters.png"
+)
+
 // drawRun draws a run's curves and, if it has a convolution, its first layer, and
 // says where they are.
 func drawRun(c *cli.Context, dir string, net *model.Net) error {
@@ -229,19 +241,19 @@ func drawRun(c *cli.Context, dir string, net *model.Net) error {
 	if err != nil {
 		return err
 	}
-	curves := filepath.Join(dir, "curves.png")
+	curves := filepath.Join(dir, curvesFile)
 	if err := report.Curves(curves, []report.Run{{Name: filepath.Base(dir), Metrics: m}}); err != nil {
 		return err
 	}
 	fmt.Fprintf(c.App.Writer, "curves:      %s\n", curves)
-	if !slices.ContainsFunc(net.Layers, func(l *model.Layer) bool { return l.Spec.Kind() == "conv" }) {
+	if !hasConv(net) {
 		return nil
 	}
 	ck, err := checkpoint.Read(filepath.Join(dir, filepath.FromSlash(train.Newest)))
 	if err != nil {
 		return err
 	}
-	filters := filepath.Join(dir, "filters.png")
+	filters := filepath.Join(dir, filtersFile)
 	if err := drawFilters(filters, ck, "", report.FilterOptions{}); err != nil {
 		return err
 	}

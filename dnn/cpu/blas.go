@@ -6,14 +6,17 @@ import (
 	"strings"
 	"sync"
 
+	"alexnet/dnn/cpu/tile"
+
 	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/blas32"
 	"gonum.org/v1/gonum/blas/gonum"
 )
 
-// blasVariable chooses the matrix product: gonum, openblas, or the path of a
-// library that has OpenBLAS's functions. Unset, OpenBLAS is used where it is
-// found, and gonum's own code elsewhere.
+// blasVariable chooses the matrix product: own, gonum, openblas, or the path of a
+// library that has OpenBLAS's functions. Unset, OpenBLAS is used where it is found
+// and knows the processor; elsewhere our own where there is assembly for it, or
+// else gonum's.
 const blasVariable = "ALEXNET_BLAS"
 
 var chosen struct {
@@ -44,18 +47,26 @@ func BLAS() string {
 }
 
 func chooseBLAS(want string) (blas.Float32, string, error) {
-	if want == "gonum" {
+	switch want {
+	case "gonum":
 		return tiled{}, "gonum", nil
+	case "own":
+		if !tile.Fast() {
+			return nil, "", fmt.Errorf("%s=own: there is no assembly for this processor, which would need AVX2; set %s=gonum", blasVariable, blasVariable)
+		}
+		return blocked{}, "own, " + tile.Name(), nil
 	}
 	names := openBLASNames
 	if want != "" && want != "openblas" {
 		names = []string{want}
 		if !strings.ContainsRune(want, os.PathSeparator) {
-			return nil, "", fmt.Errorf("%s=%s: want gonum, openblas, or the path of an OpenBLAS library", blasVariable, want)
+			return nil, "", fmt.Errorf("%s=%s: want own, gonum, openblas, or the path of an OpenBLAS library", blasVariable, want)
 		}
 	}
 	b, name, err := openOpenBLAS(names)
 	switch {
+	case want == "" && tile.Fast() && (err != nil || !b.vectors()):
+		return blocked{}, "own, " + tile.Name(), nil
 	case err == nil:
 		return b, name, nil
 	case want == "":

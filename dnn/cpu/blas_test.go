@@ -6,12 +6,14 @@ import (
 	"strings"
 	"testing"
 
+	"alexnet/dnn/cpu/tile"
+
 	"gonum.org/v1/gonum/blas"
 )
 
 // products returns the matrix products that can be had here.
 func products(t testing.TB) map[string]blas.Float32 {
-	p := map[string]blas.Float32{"gonum": tiled{}}
+	p := map[string]blas.Float32{"gonum": tiled{}, "own": blocked{}}
 	if b, _, err := openOpenBLAS(openBLASNames); err != nil {
 		t.Log("without OpenBLAS:", err)
 	} else {
@@ -24,11 +26,14 @@ func TestGemm(t *testing.T) {
 	for name, b := range products(t) {
 		t.Run(name, func(t *testing.T) {
 			s := newSource(30)
+			for n := 1; n <= 70; n++ {
+				testGemm(t, b, s, [3]int{n, n, n})
+			}
 			size := func() [3]int { return [3]int{s.between(1, 70), s.between(1, 70), s.between(1, 70)} }
 			for range 10 {
 				testGemm(t, b, s, size())
 			}
-			for _, big := range [][3]int{{130, 193, 66}, {64, 192, 64}, {65, 193, 65}, {3, 4, 0}} {
+			for _, big := range [][3]int{{130, 193, 66}, {64, 192, 64}, {65, 193, 65}, {3, 4, 0}, {31, 45, 1000}, {200, 16, 300}} {
 				testGemm(t, b, s, big)
 			}
 		})
@@ -79,7 +84,7 @@ func testGemm(t *testing.T, impl blas.Float32, s *source, size [3]int) {
 						c[i*ldc+j], before[i*ldc+j] = 0, 0
 					}
 				}
-				// Rounding grows with the square root of k, at most 70 here.
+				// Rounding grows with the square root of k, at most 1000 here.
 				if !(math.Sqrt(diff) <= 2e-6*math.Sqrt(norm)) {
 					t.Errorf("%s: relative error %.3g", what, math.Sqrt(diff/norm))
 				}
@@ -118,8 +123,20 @@ func TestChooseBLAS(t *testing.T) {
 	if _, name, err := chooseBLAS("gonum"); err != nil || name != "gonum" {
 		t.Errorf("gonum: %q, %v", name, err)
 	}
-	if _, name, err := chooseBLAS(""); err != nil || name == "" {
+	if _, name, err := chooseBLAS("own"); (err == nil) != tile.Fast() || err == nil && !strings.HasPrefix(name, "own, AVX") {
+		t.Errorf("own: %q, %v", name, err)
+	}
+	chosen, name, err := chooseBLAS("")
+	if err != nil || name == "" {
 		t.Errorf("no choice: %q, %v", name, err)
+	}
+	if b, ok := chosen.(openBLAS); ok && tile.Fast() && !b.vectors() {
+		t.Errorf("chosen is %s, of core %s, which has no vectors", name, b.core)
+	}
+	for core, want := range map[string]bool{"Prescott": false, "Nehalem": false, "Haswell": true, "SkylakeX": true, "ZEN": true} {
+		if got := (openBLAS{core: core}).vectors(); got != want {
+			t.Errorf("core %s has vectors: %v, want %v", core, got, want)
+		}
 	}
 	for _, bad := range []string{"mkl", "/absent/libopenblas.so"} {
 		if _, _, err := chooseBLAS(bad); err == nil || !strings.Contains(err.Error(), blasVariable+"="+bad) {

@@ -62,6 +62,9 @@ func groupMaps(x []float32, image, groups, group, size int) []float32 {
 }
 
 func (p *preparation) convForward(op dnn.ConvForward) []loop {
+	if useTiles {
+		return p.directForward(op)
+	}
 	g, in, out := newConv(op.Conv)
 	x, y := p.floats(op.X, in), p.floats(op.Y, out)
 	w, b := p.floats(op.W, op.Out.C, g.k), p.floats(op.B, op.Out.C)
@@ -128,6 +131,9 @@ func fill[T float32 | int64](x []T, v T) {
 // of the input; bands of output rows follow one another, since they share
 // pixels.
 func (p *preparation) convBackwardData(op dnn.ConvBackwardData) []loop {
+	if useTiles && turnable(op.Conv) {
+		return p.directBackwardData(op)
+	}
 	g, in, out := newConv(op.Conv)
 	dx, dy := p.floats(op.DX, in), p.floats(op.DY, out)
 	w := p.floats(op.W, op.Out.C, g.k)
@@ -180,6 +186,9 @@ func (p *preparation) convBackwardData(op dnn.ConvBackwardData) []loop {
 // summed over all images by one worker, so that the sum stays in its cache. If
 // those are few the images are cut into parts too, and their sums added.
 func (p *preparation) convBackwardWeights(op dnn.ConvBackwardWeights) []loop {
+	if useTiles {
+		return p.directBackwardWeights(op)
+	}
 	g, in, out := newConv(op.Conv)
 	x, dy := p.floats(op.X, in), p.floats(op.DY, out)
 	dw, db := p.floats(op.DW, op.Out.C, g.k), p.floats(op.DB, op.Out.C)
@@ -236,13 +245,7 @@ func (p *preparation) convBackwardWeights(op dnn.ConvBackwardWeights) []loop {
 			}
 		})...)
 	}
-	return append(loops, loop{n: op.Out.C, body: func(_ *worker, k int) {
-		var sum float64
-		for image := range op.Batch {
-			sum += float64(total(dy[(image*op.Out.C+k)*g.places:][:g.places]))
-		}
-		db[k] = float32(sum)
-	}})
+	return append(loops, biasGradient(op.Conv, dy, db))
 }
 
 // total adds in four strands, which a core can do at the same time.

@@ -8,6 +8,7 @@ import (
 	"math"
 
 	"alexnet/dnn"
+	"alexnet/dnn/cpu/vec"
 	"alexnet/internal/philox"
 )
 
@@ -17,11 +18,7 @@ func (p *preparation) activationForward(op dnn.ActivationForward) []loop {
 	case dnn.Relu:
 		return blocks(op.Count, func(from, to int) { relu(x[from:to], y[from:to]) })
 	case dnn.Tanh:
-		return blocks(op.Count, func(from, to int) {
-			for i := from; i < to; i++ {
-				y[i] = float32(math.Tanh(float64(x[i])))
-			}
-		})
+		return blocks(op.Count, func(from, to int) { vec.Tanh(y[from:to], x[from:to]) })
 	case dnn.Sigmoid:
 		return blocks(op.Count, func(from, to int) {
 			for i := from; i < to; i++ {

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"alexnet/dnn"
+	"alexnet/dnn/cpu/vec"
 )
 
 // lrn is response normalisation cut into blocks, each a matrix of which every
@@ -45,12 +46,7 @@ func newLRN(op dnn.LRN) (l *lrn, n int) {
 			}
 		}
 	case 0.75:
-		l.power = func(s []float32) {
-			for i, v := range s {
-				r := sqrt(v)
-				s[i] = 1 / (r * sqrt(r))
-			}
-		}
+		l.power = vec.Power75
 	case 1:
 		l.power = func(s []float32) {
 			for i, v := range s {
@@ -109,10 +105,7 @@ func (p *preparation) lrnForward(op dnn.LRNForward) []loop {
 		l.scales(s, x, b, t1, t2)
 		l.power(s)
 		for r := range b.rows {
-			x, y, f := b.row(x, r), b.row(y, r), b.own(s, r)
-			for j, v := range x {
-				y[j] = v * f[j]
-			}
+			vec.Mul(b.row(y, r), b.row(x, r), b.own(s, r))
 		}
 	})
 }
@@ -127,18 +120,12 @@ func (p *preparation) lrnBackward(op dnn.LRNBackward) []loop {
 		s, t1, t2, sums := scratch[:size], scratch[size:2*size], scratch[2*size:3*size], scratch[3*size:4*size]
 		l.scales(s, x, b, t1, t2)
 		for r := range b.rows {
-			y, dy, s, t := b.row(y, r), b.row(dy, r), b.own(s, r), b.own(t1, r)
-			for j, v := range y {
-				t[j] = dy[j] * v / s[j]
-			}
+			vec.MulDiv(b.own(t1, r), b.row(dy, r), b.row(y, r), b.own(s, r))
 		}
 		l.sums(sums, t1, b, op.Size-1-op.Size/2, t2)
 		l.power(s)
 		for r := range b.rows {
-			x, dy, dx, f, t := b.row(x, r), b.row(dy, r), b.row(dx, r), b.own(s, r), b.own(sums, r)
-			for j, v := range x {
-				dx[j] = dy[j]*f[j] - twice*v*t[j]
-			}
+			vec.MulSub(b.row(dx, r), b.row(dy, r), b.own(s, r), b.row(x, r), b.own(sums, r), twice)
 		}
 	})
 }
@@ -146,33 +133,64 @@ func (p *preparation) lrnBackward(op dnn.LRNBackward) []loop {
 // scales makes s = k + α Σ x² of a block.
 func (l *lrn) scales(s, x []float32, b matrix, squares, scratch []float32) {
 	for r := range b.rows {
-		x, q := b.row(x, r), b.own(squares, r)
-		for j, v := range x {
-			q[j] = v * v
-		}
+		vec.Square(b.own(squares, r), b.row(x, r))
 	}
 	l.sums(s, squares, b, l.op.Size/2, scratch)
-	for i, v := range s {
-		s[i] = l.k + l.alpha*v
-	}
+	vec.Affine(s, l.k, l.alpha)
 }
+
+// slideFrom is the size of windows from which on their sums slide: what enters is
+// added and what leaves taken off again, in float64, so that nothing is left of
+// it. Smaller ones are added up afresh, whole rows at a time.
+const slideFrom = 16
 
 // sums makes of each number the sum over its window, in scratch matrices of b's
-// sides. What enters a window is added and what leaves it taken off again; in
-// float64, so that nothing is left of it.
+// sides.
 func (l *lrn) sums(dst, src []float32, b matrix, before int, scratch []float32) {
+	down, along := addDown, addAlong
+	if l.op.Size >= slideFrom {
+		down, along = slideDown, slideAlong
+	}
 	if !l.op.Within {
-		slideDown(dst, src, b, before, l.op.Size)
+		down(dst, src, b, before, l.op.Size)
 		return
 	}
-	slideDown(scratch, src, b, before, l.op.Size)
+	down(scratch, src, b, before, l.op.Size)
 	for r := range b.rows {
-		slideAlong(b.own(dst, r), b.own(scratch, r), before, l.op.Size)
+		along(b.own(dst, r), b.own(scratch, r), before, l.op.Size)
 	}
 }
 
-// slideDown makes each number the sum of those from before rows above it, size
-// of them.
+// addDown makes each number the sum of those from before rows above it, size of
+// them.
+func addDown(dst, src []float32, b matrix, before, size int) {
+	for r := range b.rows {
+		sum := b.own(dst, r)
+		first, last := max(0, r-before), min(b.rows-1, r-before+size-1)
+		copy(sum, b.own(src, first))
+		for other := first + 1; other <= last; other++ {
+			vec.Add(sum, b.own(src, other))
+		}
+	}
+}
+
+// addAlong is addDown along one row.
+func addAlong(dst, src []float32, before, size int) {
+	n := len(dst)
+	copy(dst, src)
+	for shift := -before; shift < size-before; shift++ {
+		if shift == 0 || shift <= -n || shift >= n {
+			continue
+		}
+		if shift < 0 {
+			vec.Add(dst[-shift:], src[:n+shift])
+		} else {
+			vec.Add(dst[:n-shift], src[shift:])
+		}
+	}
+}
+
+// slideDown is addDown for large windows.
 func slideDown(dst, src []float32, b matrix, before, size int) {
 	var sums [lrnColumns]float64
 	ahead := size - before - 1

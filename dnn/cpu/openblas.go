@@ -3,6 +3,8 @@ package cpu
 import (
 	"fmt"
 	"runtime"
+	"slices"
+	"strings"
 	"sync"
 	"unsafe"
 
@@ -27,7 +29,16 @@ var openBLASDirs = []string{
 type openBLAS struct {
 	gonum.Implementation
 	sgemm uintptr // of sgemm_
+	core  string  // that it has kernels for, of those that it knows
 }
+
+// withVectors are OpenBLAS's names of x86 processors with AVX2. A library that is
+// older than the processor may take it for one of twenty years ago, Prescott, and
+// is then five times slower than it could be.
+var withVectors = []string{"haswell", "zen", "skylakex", "cooperlake", "sapphirerapids", "excavator"}
+
+// vectors reports whether the library uses what a processor with AVX2 can do.
+func (o openBLAS) vectors() bool { return slices.Contains(withVectors, strings.ToLower(o.core)) }
 
 // openOpenBLAS opens the library and sets it to one thread, since the team is
 // what works in parallel. The name says where it lies and what it calls itself.
@@ -51,7 +62,15 @@ func openOpenBLAS(names []string) (b openBLAS, name string, err error) {
 	if err != nil {
 		return b, "", err
 	}
+	// char *openblas_get_corename(void)
+	corename, err := lib.Symbol("openblas_get_corename")
+	if err != nil {
+		return b, "", err
+	}
 	purego.SyscallN(threads, 1)
+	var core func() string
+	purego.RegisterFunc(&core, corename)
+	b.core = core()
 	var get func() string
 	purego.RegisterFunc(&get, config)
 	return b, fmt.Sprintf("openblas %s, %s", lib.Path, get()), nil

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"alexnet/dnn"
+	"alexnet/dnn/cpu/vec"
 )
 
 // reach returns which of n windows, lo to hi, have column k inside the input's
@@ -47,12 +48,12 @@ func (p *preparation) maxPoolForward(op dnn.MaxPoolForward) []loop {
 			fill(columns, math.MinInt64)
 			top, bottom := span(i, w.H, op.In.H, w)
 			for row := top; row < bottom; row++ {
-				raiseByPixels(columns, x[row*width:], row*width)
+				vec.RaiseByPixels(columns, x[row*width:], row*width)
 			}
 			fill(windows, math.MinInt64)
 			for k := range w.W {
 				if lo, hi, first := reach(w, k, width, op.Out.W); lo < hi {
-					raise(windows[lo:hi], columns[first:], w.Stride)
+					vec.Raise(windows[lo:hi], columns[first:], w.Stride)
 				}
 			}
 			y, where := y[out:][:len(windows)], where[out:][:len(windows)]
@@ -63,41 +64,6 @@ func (p *preparation) maxPoolForward(op dnn.MaxPoolForward) []loop {
 			out += len(windows)
 		}
 	})
-}
-
-// raiseByPixels raises ranks to those of the pixels x, the first of which is at
-// place. Ranks order pixels as integers do: above, the number, -0 and 0 alike
-// and NaN largest; below, the place, the first largest. The largest rank of a
-// window is its first largest pixel, and is found without branches, which a
-// processor would have to guess.
-func raiseByPixels(ranks []int64, x []float32, place int) {
-	x = x[:len(ranks)]
-	below := int64(math.MaxInt32 - place)
-	for i, r := range ranks {
-		bits := int32(math.Float32bits(x[i]))
-		size, sign := bits&math.MaxInt32, bits>>31
-		number := (size ^ sign) - sign // from sign and size to two's complement
-		if size > 0xff<<23 {           // beyond infinity
-			number = math.MaxInt32
-		}
-		if n := int64(number)<<32 | below; n > r {
-			r = n
-		}
-		ranks[i] = r
-		below--
-	}
-}
-
-// raise raises ranks to others that stand stride apart.
-func raise(ranks, others []int64, stride int) {
-	at := 0
-	for i, r := range ranks {
-		if n := others[at]; n > r {
-			r = n
-		}
-		ranks[i] = r
-		at += stride
-	}
 }
 
 func (p *preparation) maxPoolBackward(op dnn.MaxPoolBackward) []loop {

@@ -24,8 +24,7 @@ const (
 	Color                      // colour noise; step is the pass, index the image
 	Draw                       // images drawn by the program; index the image
 	Pack                       // order in which a data set is written
-	Pick                       // images that are looked at
-	Code                       // weights, noise and order of what makes codes of vectors
+	Choose                     // images to be looked at; step and index are 0
 )
 
 // Layer returns p for layer number n of a network, counted from 0.

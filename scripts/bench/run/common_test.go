@@ -158,6 +158,7 @@ func TestUsage(t *testing.T) {
 		"what is to be measured?":       "",
 		"-rounds 0: want":               "cifar -rounds 0",
 		"-steps 0: want":                "alexnet -steps 0",
+		"what is \"z\"?":                "scaling z",
 		"-batches 1,x":                  "alexnet -batches 1,x",
 		"what is \"y\"?":                "cifar y",
 		"Give -images FOLDER|TAR":       "loader",

@@ -1,0 +1,302 @@
+package cpu
+
+import (
+	"fmt"
+
+	"alexnet/dnn"
+	"alexnet/dnn/cpu/tile"
+)
+
+// direct is a convolution by blocks of package tile, without a matrix of patches.
+// For one group of one image, a worker lays out the pixels with their channels
+// last and a border of zeros around. Then the part of a patch that lies in one row
+// of pixels is a run of consecutive numbers, window width x channels, and a block's
+// eight rows are eight patches, wherever they lie:
+//
+//	y[place][kernel] = b[kernel] + Σ over window rows i, run r  x[place + i, r] w[i, r][kernel]
+//	dw[i, r][kernel] = Σ over images, places                    x[place + i, r] dy[place][kernel]
+//
+// The gradient by the pixels, where windows are a pixel apart, is the first of
+// these again: of dy, with the window turned around.
+type direct struct {
+	dnn.Conv
+	c, kernels int // of a group
+	run        int // numbers of a patch in one row of pixels
+	cols       int // kernels, rounded up to what blocks have
+	h, w       int // of the pixels with their border
+	places     int
+}
+
+// useTiles says whether convolutions are direct. Tests compute both ways.
+var useTiles = tile.Fast()
+
+func newDirect(op dnn.Conv) direct {
+	g := direct{Conv: op, c: op.In.C / op.Groups, kernels: op.Out.C / op.Groups, places: op.Out.H * op.Out.W}
+	g.run = op.Window.W * g.c
+	g.cols = ceil(g.kernels, tile.Half) * tile.Half
+	g.h = (op.Out.H-1)*op.Window.Stride + op.Window.H
+	g.w = (op.Out.W-1)*op.Window.Stride + op.Window.W
+	return g
+}
+
+// turned returns the convolution that makes the gradient by the pixels of op, of
+// stride 1, from that by its result.
+func turned(op dnn.Conv) direct {
+	back := op
+	back.In, back.Out = op.Out, op.In
+	g := newDirect(back)
+	return g
+}
+
+// pixels is the count of numbers of one group's pixels with their border, and a
+// few more, which blocks read and do not use.
+func (g *direct) pixels() int { return g.h*g.w*g.c + tile.Rows }
+
+// layOut writes rows y0 to y1 of maps, of height x width, with channels last and a
+// border of zeros of which top and left are given; what lies beyond g.h and g.w is
+// left out. to begins with row y0.
+func (g *direct) layOut(to, maps []float32, height, width, top, left, y0, y1 int) {
+	line := g.w * g.c
+	from, n := 0, min(width, g.w-left)
+	if left < 0 {
+		from, n = -left, min(width+left, g.w)
+		left = 0
+	}
+	for y := y0; y < y1; y++ {
+		row := to[(y-y0)*line:][:line]
+		at := y - top
+		if at < 0 || at >= height || n <= 0 {
+			clear(row)
+			continue
+		}
+		clear(row[:left*g.c])
+		clear(row[(left+n)*g.c:])
+		tile.Transpose(row[left*g.c:], g.c, maps[at*width+from:], height*width, g.c, n)
+	}
+}
+
+// convolve makes the result at output rows y0 to y1 of pixels that were laid out
+// from the first that they need, as [place][cols]. bias is a row of cols, or nil.
+func (g *direct) convolve(to, x, w, bias []float32, y0, y1 int) {
+	line, stride := g.w*g.c, g.Window.Stride
+	block := tile.Block{
+		Outer: g.Window.H, Inner: g.run,
+		StepA: 1, JumpA: line,
+		StepB: g.cols, JumpB: g.run * g.cols,
+		LDC: g.cols,
+	}
+	places := (y1 - y0) * g.Out.W
+	for first := 0; first < g.cols; first += tile.Cols {
+		block.B = &w[first]
+		if bias != nil {
+			block.Init = &bias[first]
+		}
+		block.Narrow = 0
+		if g.cols-first < tile.Cols {
+			block.Narrow = 1
+		}
+		for place := 0; place < places; place += tile.Rows {
+			for m := range block.A {
+				p := min(place+m, places-1)
+				block.A[m] = &x[p/g.Out.W*stride*line+p%g.Out.W*stride*g.c]
+			}
+			block.C = &to[place*g.cols+first]
+			block.Run()
+		}
+	}
+}
+
+// bands returns into how many bands of output rows the work on an image is cut: so
+// that there are enough units, and a band's result stays in a core's cache.
+func (g *direct) bands() (rows, bands int) {
+	const cached = 128 << 10 // numbers
+	bands = max(1, ceil(convUnits, g.Batch*g.Groups), ceil(g.places*g.cols, cached))
+	rows = ceil(g.Out.H, min(bands, g.Out.H))
+	return rows, ceil(g.Out.H, rows)
+}
+
+// over returns the loop that convolves maps of in with weights w, and writes the
+// result to maps of out. top is the height of the border above, as that to the
+// left.
+func (g direct) over(in, out, w, bias []float32, height, width, top int) loop {
+	rows, bands := g.bands()
+	line, stride := g.w*g.c, g.Window.Stride
+	tall := (rows-1)*stride + g.Window.H // pixels that a band needs
+	pixels := tall*line + tile.Rows
+	size := g.run * g.Window.H * g.cols // of a group's weights
+	results := ceil(rows*g.Out.W, tile.Rows) * tile.Rows * g.cols
+	return loop{n: g.Batch * g.Groups * bands, scratch: pixels + results, body: func(worker *worker, i int) {
+		image, group, y0 := i/(g.Groups*bands), i/bands%g.Groups, i%bands*rows
+		y1 := min(y0+rows, g.Out.H)
+		scratch := worker.floats(pixels + results)
+		x, y := scratch[:pixels], scratch[pixels:]
+		g.layOut(x, groupMaps(in, image, g.Groups, group, g.c*height*width), height, width, top, top, y0*stride, (y1-1)*stride+g.Window.H)
+		var b []float32
+		if bias != nil {
+			b = bias[group*g.cols:]
+		}
+		g.convolve(y, x, w[group*size:], b, y0, y1)
+		result := groupMaps(out, image, g.Groups, group, g.kernels*g.places)
+		tile.Transpose(result[y0*g.Out.W:], g.places, y, g.cols, (y1-y0)*g.Out.W, g.kernels)
+	}}
+}
+
+// zeros returns n numbers, or nil if they do not fit into memory.
+func (p *preparation) zeros(what string, n int) []float32 {
+	if err := fits(4 * int64(n)); err != nil {
+		p.err = fmt.Errorf("%s of %w", what, err)
+		return nil
+	}
+	return make([]float32, n)
+}
+
+func (p *preparation) directForward(op dnn.ConvForward) []loop {
+	g := newDirect(op.Conv)
+	x, y := p.floats(op.X, op.Batch*op.In.Size()), p.floats(op.Y, op.Batch*op.Out.Size())
+	w, b := p.floats(op.W, op.Out.C, g.run*op.Window.H), p.floats(op.B, op.Out.C)
+	window := op.Window.H * op.Window.W
+	packed := p.zeros("rearranged weights", g.Groups*g.run*op.Window.H*g.cols)
+	bias := p.zeros("rearranged biases", g.Groups*g.cols)
+	if p.err != nil {
+		return nil
+	}
+	return []loop{
+		{n: g.Groups, body: func(_ *worker, group int) {
+			copy(bias[group*g.cols:], b[group*g.kernels:][:g.kernels])
+			for k := range g.kernels {
+				kernel := w[(group*g.kernels+k)*window*g.c:]
+				to := packed[group*window*g.c*g.cols+k:]
+				for c := range g.c {
+					for at, v := range kernel[c*window:][:window] {
+						to[(at*g.c+c)*g.cols] = v
+					}
+				}
+			}
+		}},
+		g.over(x, y, packed, bias, op.In.H, op.In.W, op.Window.Pad),
+	}
+}
+
+// turnable reports whether the gradient by the pixels can be made by convolving.
+func turnable(op dnn.Conv) bool {
+	w := op.Window
+	return w.Stride == 1 && w.Pad < w.H && w.Pad < w.W && w.H == w.W
+}
+
+func (p *preparation) directBackwardData(op dnn.ConvBackwardData) []loop {
+	g := turned(op.Conv)
+	dx, dy := p.floats(op.DX, op.Batch*op.In.Size()), p.floats(op.DY, op.Batch*op.Out.Size())
+	w := p.floats(op.W, op.Out.C, g.kernels*op.Window.H*op.Window.W)
+	window := op.Window.H * op.Window.W
+	packed := p.zeros("rearranged weights", g.Groups*g.run*op.Window.H*g.cols)
+	if p.err != nil {
+		return nil
+	}
+	return []loop{
+		{n: g.Groups * g.c, body: func(_ *worker, i int) { // a map of the result, which is a channel here
+			group, k := i/g.c, i%g.c
+			kernel := w[i*g.kernels*window:]
+			to := packed[group*window*g.c*g.cols:]
+			for c := range g.kernels {
+				for at, v := range kernel[c*window:][:window] {
+					to[((window-1-at)*g.c+k)*g.cols+c] = v
+				}
+			}
+		}},
+		g.over(dy, dx, packed, nil, op.Out.H, op.Out.W, op.Window.H-1-op.Window.Pad),
+	}
+}
+
+// directBackwardWeights cuts the images into parts, whose sums are added, and if
+// there is little to add the rows of the window are units of their own.
+func (p *preparation) directBackwardWeights(op dnn.ConvBackwardWeights) []loop {
+	g := newDirect(op.Conv)
+	x, dy := p.floats(op.X, op.Batch*op.In.Size()), p.floats(op.DY, op.Batch*op.Out.Size())
+	dw, db := p.floats(op.DW, op.Out.C, g.run*op.Window.H), p.floats(op.DB, op.Out.C)
+	const most = 4 << 20 // numbers of all partial sums
+	run := ceil(g.run, tile.Rows) * tile.Rows
+	size := op.Window.H * run * g.cols // of a group
+	parts := min(convUnits, max(1, most/(size*g.Groups)), op.Batch)
+	each := ceil(op.Batch, parts)
+	parts = ceil(op.Batch, each)
+	cut := 1 // of the window's rows
+	if parts*g.Groups < convUnits {
+		cut = op.Window.H
+	}
+	sums := p.zeros("partial sums", parts*g.Groups*size)
+	if p.err != nil {
+		return nil
+	}
+	pixels, gradients := g.pixels(), g.places*g.cols
+	line, stride, window := g.w*g.c, op.Window.Stride, op.Window.H*op.Window.W
+	loops := []loop{{n: parts * g.Groups * cut, scratch: pixels + gradients, body: func(worker *worker, i int) {
+		part, group := i/(g.Groups*cut), i/cut%g.Groups
+		from, to := 0, op.Window.H // rows of the window
+		if cut > 1 {
+			from, to = i%cut, i%cut+1
+		}
+		scratch := worker.floats(pixels + gradients)
+		xs, dys := scratch[:pixels], scratch[pixels:]
+		if g.cols > g.kernels {
+			clear(dys)
+		}
+		sum := sums[(part*g.Groups+group)*size:][:size]
+		block := tile.Block{
+			Outer: op.Out.H, Inner: op.Out.W,
+			StepA: stride * g.c, JumpA: stride * line,
+			StepB: g.cols, JumpB: op.Out.W * g.cols,
+			LDC: g.cols, LDInit: g.cols,
+		}
+		for image := part * each; image < min((part+1)*each, op.Batch); image++ {
+			g.layOut(xs, groupMaps(x, image, op.Groups, group, g.c*op.In.H*op.In.W), op.In.H, op.In.W, op.Window.Pad, op.Window.Pad, from, from+(op.Out.H-1)*stride+to-from)
+			tile.Transpose(dys, g.cols, groupMaps(dy, image, op.Groups, group, g.kernels*g.places), g.places, g.kernels, g.places)
+			for first := 0; first < g.cols; first += tile.Cols {
+				block.B = &dys[first]
+				block.Narrow = 0
+				if g.cols-first < tile.Cols {
+					block.Narrow = 1
+				}
+				for row := from; row < to; row++ {
+					for r := 0; r < g.run; r += tile.Rows {
+						for m := range block.A {
+							block.A[m] = &xs[(row-from)*line+r+m]
+						}
+						block.C = &sum[(row*run+r)*g.cols+first]
+						block.Init = block.C
+						if image == part*each {
+							block.Init = nil
+						}
+						block.Run()
+					}
+				}
+			}
+		}
+	}}}
+	loops = append(loops, loop{n: op.Out.C, body: func(_ *worker, kernel int) {
+		group, k := kernel/g.kernels, kernel%g.kernels
+		to := dw[kernel*window*g.c:][:window*g.c]
+		for at := range window {
+			from := group*size + (at/op.Window.W*run+at%op.Window.W*g.c)*g.cols + k
+			for c := range g.c {
+				var total float32
+				for part := range parts {
+					total += sums[part*g.Groups*size+from+c*g.cols]
+				}
+				to[c*window+at] = total
+			}
+		}
+	}})
+	return append(loops, biasGradient(op.Conv, dy, db))
+}
+
+// biasGradient sums dy over images and places.
+func biasGradient(op dnn.Conv, dy, db []float32) loop {
+	places := op.Out.H * op.Out.W
+	return loop{n: op.Out.C, body: func(_ *worker, k int) {
+		var sum float64
+		for image := range op.Batch {
+			sum += float64(total(dy[(image*op.Out.C+k)*places:][:places]))
+		}
+		db[k] = float32(sum)
+	}}
+}

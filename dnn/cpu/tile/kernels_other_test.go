@@ -1,0 +1,5 @@
+//go:build !amd64
+
+package tile
+
+func kernels() map[string]func(*Block) { return map[string]func(*Block){"go": (*Block).run} }
