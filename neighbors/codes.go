@@ -79,23 +79,38 @@ func (c *Codes) at(row int) []uint64 { return c.list[row*c.words:][:c.words] }
 // that of the lower number first. It compares with all of them, with all cores.
 func (c *Codes) Nearest(ctx context.Context, queries *Codes, k int) ([][]Neighbor, error) {
 	found := make([][]Neighbor, queries.Len())
+	err := forEach(ctx, len(found), func() func(int) error {
+		return func(q int) error {
+			found[q] = c.nearest(queries.at(q), k)
+			return nil
+		}
+	})
+	return found, err
+}
+
+// forEach does work for each of n queries, with a worker for each core. start is
+// called once for each worker and returns what it does with a query.
+func forEach(ctx context.Context, n int, start func() func(q int) error) error {
 	var next atomic.Int64
 	g, ctx := errgroup.WithContext(ctx)
-	for range min(runtime.GOMAXPROCS(0), len(found)) {
+	for range min(runtime.GOMAXPROCS(0), n) {
+		work := start()
 		g.Go(func() error {
 			for {
 				q := int(next.Add(1)) - 1
-				if q >= len(found) {
+				if q >= n {
 					return nil
 				}
 				if err := ctx.Err(); err != nil {
 					return err
 				}
-				found[q] = c.nearest(queries.at(q), k)
+				if err := work(q); err != nil {
+					return err
+				}
 			}
 		})
 	}
-	return found, g.Wait()
+	return g.Wait()
 }
 
 func (c *Codes) nearest(query []uint64, k int) (best []Neighbor) {
@@ -119,22 +134,26 @@ func (c *Codes) nearest(query []uint64, k int) (best []Neighbor) {
 }
 
 // Rerank orders each query's shortlist by the Euclidean distance of the rows, of
-// which it reads those on the list alone, and returns the k nearest.
+// which it reads those on the list alone, and returns the k nearest. All cores take
+// part.
 func Rerank(ctx context.Context, rows Rows, queries []float32, shortlists [][]Neighbor, k int) ([][]Neighbor, error) {
 	width := rows.Width()
-	row := make([]float32, width)
 	found := make([][]Neighbor, len(shortlists))
-	for q, list := range shortlists {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		for _, n := range list {
-			if err := rows.Read(n.Row, row); err != nil {
-				return nil, err
+	err := forEach(ctx, len(shortlists), func() func(int) error {
+		row := make([]float32, width)
+		return func(q int) error {
+			for _, n := range shortlists[q] {
+				if err := rows.Read(n.Row, row); err != nil {
+					return err
+				}
+				found[q] = insert(found[q], Neighbor{n.Row, distance(queries[q*width:][:width], row)}, k)
 			}
-			found[q] = insert(found[q], Neighbor{n.Row, distance(queries[q*width:][:width], row)}, k)
+			roots(found[q])
+			return nil
 		}
-		roots(found[q])
+	})
+	if err != nil {
+		return nil, err
 	}
 	return found, nil
 }

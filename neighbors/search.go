@@ -26,8 +26,8 @@ type Neighbor struct {
 // compared once more, number by number in float64. So the result is that of a plain
 // loop over everything, whatever multiplies the matrices.
 //
-// A worker for each core takes a block of rows and its products with the queries:
-// 16 MiB, or one row, and as many numbers as the block has rows times queries.
+// A worker for each core takes a block of rows, 16 MiB or one row, and its products
+// with up to 128 queries, of which there are at most 2 MiB.
 // progress is called with the count of rows that have been looked at.
 func Nearest(ctx context.Context, rows Rows, queries []float32, k int, progress func(done, total int64)) ([][]Neighbor, error) {
 	width := rows.Width()
@@ -38,17 +38,17 @@ func Nearest(ctx context.Context, rows Rows, queries []float32, k int, progress 
 		return nil, fmt.Errorf("%d numbers are no queries of %d each", len(queries), width)
 	}
 	s := search{rows: rows, queries: queries, k: k, width: width, count: len(queries) / width}
-	s.norms = make([]float64, s.count)
+	s.lengths = make([]float64, s.count)
 	for q := range s.count {
-		s.norms[q] = dot(s.query(q), s.query(q))
-		if !finite(s.norms[q]) {
+		s.lengths[q] = dot(s.query(q), s.query(q))
+		if !finite(s.lengths[q]) {
 			return nil, fmt.Errorf("query %d has a number that is not finite", q)
 		}
 	}
-	s.block = blockOf(rows)
+	s.block = min(blockOf(rows), maxProducts/productQueries)
 	var workers []*worker
 	err := inBlocks(ctx, rows, s.block, progress, func() func(int, []float32) error {
-		w := &worker{search: &s, products: make([]float32, s.count*s.block), best: make([][]Neighbor, s.count)}
+		w := &worker{search: &s, products: make([]float32, min(s.count, productQueries)*s.block), norms: make([]float64, s.block), best: make([][]Neighbor, s.count)}
 		workers = append(workers, w)
 		return w.look
 	})
@@ -75,45 +75,62 @@ func nearer(a, b Neighbor) int {
 type search struct {
 	rows                   Rows
 	queries                []float32 // [count, width]
-	norms                  []float64 // [count] squared
+	lengths                []float64 // [count] squared
 	k, width, count, block int
 }
 
 func (s *search) query(q int) []float32 { return s.queries[q*s.width:][:s.width] }
 
+// Queries of a matrix product, and the most numbers that it makes.
+const (
+	productQueries = 128
+	maxProducts    = 1 << 19
+)
+
 // worker is what belongs to one goroutine. Distances in it are squares.
 type worker struct {
 	*search
-	products []float32    // [count, block]
+	products []float32    // [productQueries, block]
+	norms    []float64    // [block], of the rows, squared
 	best     [][]Neighbor // [count], up to k each, in order
 }
 
 // look compares all queries with rows x from number first on.
 func (w *worker) look(first int, x []float32) error {
-	n := len(x) / w.width
+	norms := w.norms[:len(x)/w.width]
+	for i := range norms {
+		row := x[i*w.width:][:w.width]
+		if norms[i] = dot(row, row); !finite(norms[i]) {
+			return fmt.Errorf("image %d has a number that is not finite: the network has diverged, or the file is damaged", first+i)
+		}
+	}
+	for q := 0; q < w.count; q += productQueries {
+		w.compare(q, min(productQueries, w.count-q), first, x, norms)
+	}
+	return nil
+}
+
+// compare compares count queries from number start on with rows x.
+func (w *worker) compare(start, count, first int, x []float32, norms []float64) {
+	n := len(norms)
 	blas32.Gemm(blas.NoTrans, blas.Trans, 1,
-		blas32.General{Rows: w.count, Cols: w.width, Stride: w.width, Data: w.queries},
+		blas32.General{Rows: count, Cols: w.width, Stride: w.width, Data: w.queries[start*w.width:]},
 		blas32.General{Rows: n, Cols: w.width, Stride: w.width, Data: x},
-		0, blas32.General{Rows: w.count, Cols: n, Stride: n, Data: w.products[:w.count*n]})
+		0, blas32.General{Rows: count, Cols: n, Stride: n, Data: w.products[:count*n]})
 	// A sum of n products in float32, in any order, is wrong by at most n u/(1 - n u)
 	// times the sum of their sizes (Higham 2002, section 3.1; u = 2^-24), which is at
 	// most |q||r|.
 	rounding := float64(w.width) / (1 << 24)
 	rounding /= 1 - min(rounding, 0.5)
-	for i := range n {
-		row := x[i*w.width:][:w.width]
-		norm := dot(row, row)
-		if !finite(norm) {
-			return fmt.Errorf("image %d has a number that is not finite: the network has diverged, or the file is damaged", first+i)
-		}
-		for q := range w.count {
-			least := w.norms[q] + norm - 2*float64(w.products[q*n+i]) - 2*rounding*math.Sqrt(w.norms[q]*norm)
+	for i := range count {
+		q := start + i
+		for j, product := range w.products[i*n:][:n] {
+			least := w.lengths[q] + norms[j] - 2*float64(product) - 2*rounding*math.Sqrt(w.lengths[q]*norms[j])
 			if best := w.best[q]; len(best) < w.k || !(least > best[w.k-1].Distance) {
-				w.best[q] = insert(best, Neighbor{first + i, distance(w.query(q), row)}, w.k)
+				w.best[q] = insert(best, Neighbor{first + j, distance(w.query(q), x[j*w.width:][:w.width])}, w.k)
 			}
 		}
 	}
-	return nil
 }
 
 // roots makes distances of their squares.

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"alexnet/dnn/cpu"
 	"alexnet/internal/devices"
 	"alexnet/loader"
 	"alexnet/loader/picture"
@@ -60,6 +61,7 @@ func openLookup(c *cli.Context) (l *lookup, err error) {
 	if l.on, err = openDevices(c); err != nil {
 		return l, err
 	}
+	cpu.BLAS() // chooses the matrix product of the search, which is the CPU's wherever the network is
 	if l.set, err = openData(c.Context, c); err != nil {
 		return l, err
 	}

@@ -18,6 +18,7 @@ var neighborsCommand = &cli.Command{
 		"distance (figure 4, right), and says how many of the nearest are of the right class; and the\n" +
 		"same by pixels. The picture shows the first of them, each with its nearest.",
 	Flags: append(lookupFlags(),
+		&cli.BoolFlag{Name: "pixels", Value: true, Usage: "compare with the nearest by pixels; -pixels=false saves the time: all of ImageNet's pixels are 250 GB"},
 		&cli.IntFlag{Name: "rows", Value: 8, Usage: "draw the first `N` queries"},
 		&cli.StringFlag{Name: "out", Value: "neighbors.png", Usage: "the picture's `FILE`"}),
 	Action: neighborsAction,
@@ -49,38 +50,56 @@ func neighborsAction(c *cli.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	pixels, err := neighbors.NewPixels(l.set, "train")
-	if err != nil {
-		return err
-	}
-	queries, err := l.pixelQueries(pixels.Width())
-	if err != nil {
-		return err
-	}
-	byPixels, err := searched(c, "searching by pixels", pixels, queries)
-	if err != nil {
-		return err
-	}
 	if err := drawNeighbors(c, l, byFeatures); err != nil {
 		return err
 	}
-	agreement := func(found [][]neighbors.Neighbor) float64 { return neighbors.Agreement(found, l.labels, l.rows.Labels) }
+	right := neighbors.Agreement(byFeatures, l.labels, l.rows.Labels)
+	var rightByPixels *float64
+	if c.Bool("pixels") {
+		if rightByPixels, err = l.rightByPixels(c); err != nil {
+			return err
+		}
+	}
 	if c.Bool("json") {
 		return json.NewEncoder(c.App.Writer).Encode(struct {
 			Layer    string    `json:"layer"`
 			Images   int       `json:"images"`
 			K        int       `json:"k"`
 			Features float64   `json:"right_by_features"`
-			Pixels   float64   `json:"right_by_pixels"`
+			Pixels   *float64  `json:"right_by_pixels,omitempty"`
 			Queries  []nearest `json:"queries"`
-		}{l.about.Layer, l.rows.Len(), c.Int("k"), agreement(byFeatures), agreement(byPixels), l.outcome(byFeatures)})
+		}{l.about.Layer, l.rows.Len(), c.Int("k"), right, rightByPixels, l.outcome(byFeatures)})
 	}
 	fmt.Fprintf(c.App.Writer, "%d test images, the %d nearest of %d training images each\n", len(l.numbers), c.Int("k"), l.rows.Len())
-	fmt.Fprintf(c.App.Writer, "of the right class by %s (%d numbers): %.1f%%\n", l.about.Layer, l.rows.Width(), 100*agreement(byFeatures))
-	fmt.Fprintf(c.App.Writer, "of the right class by pixels (%d numbers): %.1f%%\n", pixels.Width(), 100*agreement(byPixels))
+	fmt.Fprintf(c.App.Writer, "of the right class by %s (%d numbers): %.1f%%\n", l.about.Layer, l.rows.Width(), 100*right)
+	if rightByPixels != nil {
+		fmt.Fprintf(c.App.Writer, "of the right class by pixels (%d numbers): %.1f%%\n", l.pixelWidth(), 100**rightByPixels)
+	}
 	fmt.Fprintln(c.App.Writer, c.String("out"))
 	return nil
 }
+
+// rightByPixels returns the share of the images nearest by pixels that are of the
+// right class.
+func (l *lookup) rightByPixels(c *cli.Context) (*float64, error) {
+	pixels, err := neighbors.NewPixels(l.set, "train")
+	if err != nil {
+		return nil, err
+	}
+	queries, err := l.pixelQueries()
+	if err != nil {
+		return nil, err
+	}
+	found, err := searched(c, "searching by pixels", pixels, queries)
+	if err != nil {
+		return nil, err
+	}
+	right := neighbors.Agreement(found, l.labels, l.rows.Labels)
+	return &right, nil
+}
+
+// pixelWidth returns the count of numbers of an image.
+func (l *lookup) pixelWidth() int { return l.set.Info().Height * l.set.Info().Width * 3 }
 
 // searched is neighbors.Nearest with a bar.
 func searched(c *cli.Context, what string, rows neighbors.Rows, queries []float32) ([][]neighbors.Neighbor, error) {
@@ -90,7 +109,8 @@ func searched(c *cli.Context, what string, rows neighbors.Rows, queries []float3
 }
 
 // pixelQueries returns the queries' pixels.
-func (l *lookup) pixelQueries(width int) ([]float32, error) {
+func (l *lookup) pixelQueries() ([]float32, error) {
+	width := l.pixelWidth()
 	test, err := l.set.Images("test")
 	if err != nil {
 		return nil, err
