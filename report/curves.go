@@ -42,15 +42,18 @@ const farthest = 1e9
 // 1 of the paper), and writes the picture to path as PNG. Thin pale lines are
 // training, thick ones with markers testing; dashed ones are top-5 errors. Each
 // run has a colour.
-func Curves(path string, runs []Run) error {
-	img, err := curves(runs)
+func Curves(path string, runs []Run) error { return CurvesUntil(path, runs, 0) }
+
+// CurvesUntil is Curves with a dashed line at an error, 0 to 1; 0 is none.
+func CurvesUntil(path string, runs []Run, until float64) error {
+	img, err := curves(runs, until)
 	if err != nil {
 		return fmt.Errorf("curves: %w", err)
 	}
 	return WritePNG(path, img)
 }
 
-func curves(runs []Run) (image.Image, error) {
+func curves(runs []Run, until float64) (image.Image, error) {
 	if len(runs) == 0 {
 		return nil, fmt.Errorf("there is no run to draw: name the metrics.jsonl of one or more")
 	}
@@ -68,6 +71,10 @@ func curves(runs []Run) (image.Image, error) {
 	}
 	if len(loss.curves) == 0 && len(errs.curves) == 0 {
 		return nil, fmt.Errorf("no run has a finite loss or error yet: train until its metrics.jsonl has a line with one")
+	}
+
+	if until > 0 {
+		errs.level(until)
 	}
 
 	names, looks := nameLegend(runs), lookLegend(append(loss.curves, errs.curves...))
@@ -93,9 +100,10 @@ const (
 )
 
 var (
-	axisColor = color.RGBA{0x55, 0x58, 0x5e, 0xff}
-	gridColor = color.RGBA{0xe6, 0xe7, 0xea, 0xff}
-	textFont  = font.Font{Typeface: "Liberation", Variant: "Sans"}
+	axisColor  = color.RGBA{0x55, 0x58, 0x5e, 0xff}
+	levelColor = color.RGBA{0x22, 0x24, 0x28, 0xff}
+	gridColor  = color.RGBA{0xe6, 0xe7, 0xea, 0xff}
+	textFont   = font.Font{Typeface: "Liberation", Variant: "Sans"}
 
 	runColors = []color.RGBA{
 		{0x1f, 0x77, 0xb4, 0xff}, // blue
@@ -209,6 +217,15 @@ func (p *panel) add(ms []metrics.Metric, s stroke, value func(metrics.Metric) fl
 		}
 	}
 	p.curves = append(p.curves, &curve{s, pieces})
+}
+
+// level draws a dashed line across at a value.
+func (p *panel) level(v float64) {
+	v *= p.scale
+	p.plot.Y.Max = max(p.plot.Y.Max, v)
+	line := plotter.NewFunction(func(float64) float64 { return v })
+	line.LineStyle = draw.LineStyle{Color: levelColor, Width: 1, Dashes: []vg.Length{6, 4}}
+	p.plot.Add(line)
 }
 
 // pieces returns the points of one kind, thinned to maxPoints and parted where

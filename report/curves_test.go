@@ -30,7 +30,12 @@ func falling(kind string, n int, level float64) []metrics.Metric {
 
 func mustCurves(t *testing.T, runs ...Run) image.Image {
 	t.Helper()
-	img, err := curves(runs)
+	return mustCurvesUntil(t, 0, runs...)
+}
+
+func mustCurvesUntil(t *testing.T, until float64, runs ...Run) image.Image {
+	t.Helper()
+	img, err := curves(runs, until)
 	if err != nil {
 		t.Fatal(err)
 	}
