@@ -28,7 +28,8 @@ type Neighbor struct {
 //
 // A worker for each core takes a block of rows and its products with the queries:
 // 16 MiB, or one row, and as many numbers as the block has rows times queries.
-// progress is called with the count of rows that have been looked at.
+// progress is called with the count of rows that have been looked at, by several
+// goroutines.
 func Nearest(ctx context.Context, rows Rows, queries []float32, k int, progress func(done, total int64)) ([][]Neighbor, error) {
 	width := rows.Width()
 	if k < 1 || k > rows.Len() {
