@@ -236,3 +236,35 @@ func TestProduct(t *testing.T) {
 		}
 	}
 }
+
+func TestLastHidden(t *testing.T) {
+	full := Full{Outputs: 4, Params: DefaultParams()}
+	relu := Activation{Func: Relu}
+	line := func(name string, spec Spec, from ...int) *Layer { return &Layer{Name: name, Spec: spec, From: from} }
+	for _, c := range []struct {
+		layers []*Layer
+		want   int
+		err    string
+	}{
+		{[]*Layer{line("a", full, InputIndex), line("b", relu, 0), line("c", full, 1), line("d", Softmax{}, 2)}, 1, ""},
+		{[]*Layer{line("a", full, InputIndex), line("b", Softmax{}, 0)}, 0, "a, does not read one layer alone"},
+		{[]*Layer{line("a", full, InputIndex), line("b", full, InputIndex), line("c", full, 0, 1)}, 0, "c, does not read one layer alone"},
+		{[]*Layer{line("a", relu, InputIndex)}, 0, "has no full layer"},
+	} {
+		net := &Net{Name: "n", Layers: c.layers}
+		got, err := net.LastHidden()
+		if got != c.want || (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
+			t.Errorf("%d, %v; want %d, %q", got, err, c.want, c.err)
+		}
+	}
+}
+
+func TestIndex(t *testing.T) {
+	net := &Net{Name: "n", Layers: []*Layer{{Name: "a"}, {Name: "b"}}}
+	if i, err := net.Index("b"); i != 1 || err != nil {
+		t.Error(i, err)
+	}
+	if _, err := net.Index("c"); err == nil || err.Error() != `the network n has no layer "c"; it has a, b` {
+		t.Error(err)
+	}
+}

@@ -27,7 +27,7 @@ type Codes struct {
 }
 
 // Encode makes the codes of all rows, which are read in blocks, with all cores.
-// progress is called with the count of rows that are done.
+// progress is called with the count of rows that are done, by several goroutines.
 func Encode(ctx context.Context, rows Rows, e Encoder, progress func(done, total int64)) (*Codes, error) {
 	c := newCodes(rows.Len(), e)
 	block := blockOf(rows)

@@ -27,8 +27,8 @@ type Neighbor struct {
 // loop over everything, whatever multiplies the matrices.
 //
 // A worker for each core takes a block of rows, 16 MiB or one row, and its products
-// with up to 128 queries, of which there are at most 2 MiB.
-// progress is called with the count of rows that have been looked at.
+// with up to 128 queries, of which there are at most 2 MiB. progress is called with
+// the count of rows that have been looked at, by several goroutines.
 func Nearest(ctx context.Context, rows Rows, queries []float32, k int, progress func(done, total int64)) ([][]Neighbor, error) {
 	width := rows.Width()
 	if k < 1 || k > rows.Len() {

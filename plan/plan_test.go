@@ -385,6 +385,51 @@ func TestReluIsFused(t *testing.T) {
 	}
 }
 
+// What is kept is written over by no later layer, shares memory with nothing, and costs
+// no more than itself.
+func TestKeep(t *testing.T) {
+	net := testNet(t, 2)
+	for _, devices := range [][]string{{"a"}, {"a", "b"}} {
+		plain, err := Compile(net, devices, Options{Batch: 4, Mode: Test})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"conv2", "relu2", "pool1", "fc5", "softmax"} {
+			i, err := net.Index(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p, err := Compile(net, devices, Options{Batch: 4, Mode: Test, Keep: name})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for d, device := range p.Devices {
+				kept := device.Outputs[i]
+				if kept == 0 {
+					continue // the softmax runs on one device
+				}
+				for s := range p.Steps {
+					for _, a := range p.Steps[s].accesses() {
+						if a.device == d && a.tensor == kept && a.write && p.Steps[s].Layer > i {
+							t.Errorf("%s on %s is written by %s", name, device.Name, p.StepName(s))
+						}
+					}
+				}
+				tensor := device.Tensors[kept]
+				if tensor.First != 0 || tensor.Last != len(p.Steps)-1 {
+					t.Errorf("%s on %s lives from step %d to %d of %d", name, device.Name, tensor.First, tensor.Last, len(p.Steps))
+				}
+				if more := device.Work - plain.Devices[d].Work; more > padded(tensor.Bytes) {
+					t.Errorf("%s on %s has %d bytes, and keeping it takes %d", name, device.Name, tensor.Bytes, more)
+				}
+			}
+		}
+	}
+	if _, err := Compile(net, []string{"a"}, Options{Batch: 4, Mode: Test, Keep: "fc9"}); err == nil || !strings.Contains(err.Error(), `no layer "fc9"`) {
+		t.Error(err)
+	}
+}
+
 // TestFrozenLayersCostNothing: below the lowest layer that learns there is no
 // backward work.
 func TestFrozenLayersCostNothing(t *testing.T) {

@@ -19,8 +19,8 @@ import (
 // layer, the columns side by side, and lines from each to those that read it. Where
 // a layer looks across the columns, lines cross (figure 2 of the paper).
 //
-// Boxes are as wide as the logarithm of a column's maps says and as high as that of
-// their side, but not too small for their text.
+// Boxes are as wide as the logarithm of a column's maps says, and those of layers
+// with weights as high as that of the maps' side, but not too small for their text.
 func Network(path string, net *model.Net) error {
 	var b bytes.Buffer
 	if err := networkTemplate.Execute(&b, drawNetwork(net)); err != nil {
@@ -77,7 +77,7 @@ func drawNetwork(net *model.Net) drawing {
 	d := drawing{
 		Title:  net.Name,
 		Totals: fmt.Sprintf("%s parameters, %s neurons", plan.Grouped(parameters), plan.Grouped(neurons)),
-		Legend: "width: maps of a column; height: their side; both by logarithm",
+		Legend: "width: maps of a column; height, where there are weights: their side; both by logarithm",
 	}
 	if net.Columns > 1 {
 		d.Totals += fmt.Sprintf(", %d columns", net.Columns)
@@ -167,21 +167,25 @@ func newBox(net *model.Net, i int) box {
 		name, kind, shape, parameters = l.Name, describeLayer(l), l.Out, net.Parameters(i)/int64(columns)
 	}
 	shape.C /= columns
-	text := []string{name, kind, shape.String()}
-	if kind == "" || parameters == 0 {
-		text = []string{name, shape.String()}
+	size := shape.String()
+	if shape.H == 1 && shape.W == 1 {
+		size = fmt.Sprint(shape.C)
 	}
-	b := box{Color: boxColor(net, i)}
-	if parameters > 0 {
-		text = append(text, plan.Grouped(parameters)+" parameters")
-	} else if kind != "" {
-		text = []string{fmt.Sprintf("%s  %s", kind, shape)}
-		if _, named := net.Layers[i].Spec.(model.Activation); !named {
-			text = []string{name, text[0]}
+	var text []string
+	switch {
+	case kind == "":
+		text = []string{name, size}
+	case parameters > 0:
+		text = []string{name, kind, size, plan.Grouped(parameters) + " parameters"}
+	default:
+		text = []string{name, kind + " → " + size}
+		if _, ok := net.Layers[i].Spec.(model.Activation); ok { // there are many
+			text = text[1:]
 		}
 	}
+	b := box{Color: boxColor(net, i)}
 	b.W = 60 + int(30*math.Log2(float64(shape.C)))
-	b.H = len(text)*svgLine + svgPadding/2
+	b.H = len(text)*svgLine + svgPadding
 	if parameters > 0 || kind == "" {
 		b.H += int(6 * math.Log2(float64(max(shape.H, shape.W))))
 	}
