@@ -38,7 +38,7 @@ func measureCeilings(ctx context.Context, d dnn.Device) (c Ceilings, err error) 
 	if err != nil {
 		cache = 32 << 20
 	}
-	for bytes := int64(64 << 20); bytes <= 1<<30; bytes *= 2 {
+	for bytes := int64(64 << 20); bytes <= 512<<20; bytes *= 2 {
 		n := int(bytes / 4)
 		best, err := bestOf(ctx, d, rounds, dnn.Sum{Rows: 1, Width: n, X: []dnn.Slab{{T: 1}}, Y: dnn.Slab{T: 2}}, []int64{bytes, bytes})
 		if err != nil && c.GBs > 0 && ctx.Err() == nil {
@@ -48,7 +48,7 @@ func measureCeilings(ctx context.Context, d dnn.Device) (c Ceilings, err error) 
 			return c, err
 		}
 		c.GBs = 2 * float64(bytes) / best.Seconds() / 1e9
-		if best >= longEnough && bytes > 2*cache {
+		if best >= longEnough && bytes > cache {
 			break
 		}
 	}
@@ -76,7 +76,7 @@ func bestOf(ctx context.Context, d dnn.Device, rounds int, op dnn.Op, sizes []in
 		}
 		closers = append(closers, b)
 		buffers = append(buffers, b)
-		if err := errors.Join(stream.Upload(b, make([]byte, bytes)), stream.Synchronize(ctx)); err != nil {
+		if err := zero(ctx, stream, b); err != nil {
 			return 0, errors.Join(err, stream.Close())
 		}
 	}
@@ -96,4 +96,16 @@ func bestOf(ctx context.Context, d dnn.Device, rounds int, op dnn.Op, sizes []in
 		}
 	}
 	return best, nil
+}
+
+// zero fills a buffer, piece by piece.
+func zero(ctx context.Context, stream dnn.Stream, b dnn.Buffer) error {
+	piece := make([]byte, min(b.Bytes(), 4<<20))
+	for at := int64(0); at < b.Bytes(); at += int64(len(piece)) {
+		n := min(int64(len(piece)), b.Bytes()-at)
+		if err := errors.Join(stream.Upload(b.Slice(at, n), piece[:n]), stream.Synchronize(ctx)); err != nil {
+			return err
+		}
+	}
+	return nil
 }

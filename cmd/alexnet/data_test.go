@@ -256,9 +256,9 @@ func TestBench(t *testing.T) {
 	if strings.Contains(out, "conv1") || strings.Contains(out, "ceilings") {
 		t.Errorf("the whole alone was asked for:\n%s", out)
 	}
-	out, _ = alexnet(t, 0, "bench", "-config", config, "-batch", "8", "-rounds", "2", "-compare", old)
-	contains(t, out, "ms then", "ms now", "conv1")
-	_, errs := alexnet(t, 1, "bench", "-config", config, "-batch", "4", "-rounds", "1", "-compare", old)
+	out, _ = alexnet(t, 0, "bench", "-config", config, "-batch", "8", "-rounds", "2", "-whole", "-compare", old)
+	contains(t, out, "ms then", "ms now", "step", "backward")
+	_, errs := alexnet(t, 1, "bench", "-config", config, "-batch", "4", "-rounds", "1", "-whole", "-compare", old)
 	contains(t, errs, "batch 8", "batch 4")
 }
 
