@@ -46,8 +46,8 @@ var pageTemplate = template.Must(template.New("report").Funcs(template.FuncMap{
 	"percent": func(x float64) string { return finiteText(100*x, 'f', 2, "%") },
 	"number":  func(x float64) string { return finiteText(x, 'g', 4, "") },
 	"whole":   func(x float64) string { return finiteText(x, 'f', 0, "") },
-	"data": func(b []byte) template.URL {
-		return template.URL("data:image/png;base64," + base64.StdEncoding.EncodeToString(b))
+	"data": func(kind string, b []byte) template.URL {
+		return template.URL("data:image/" + kind + ";base64," + base64.StdEncoding.EncodeToString(b))
 	},
 }).Parse(page))
 
@@ -84,7 +84,7 @@ func WriteHTML(path string, d Document) error {
 func (d *Document) render() ([]byte, error) {
 	v := struct { // what the template sees
 		*Document
-		Curves, First       []byte
+		Curves, First, Plan []byte
 		Tests, Changes      []metrics.Metric
 		Best                int // index of the test with the lowest error
 		Layers              []layerRow
@@ -102,6 +102,11 @@ func (d *Document) render() ([]byte, error) {
 			return nil, err
 		}
 	}
+	var plan bytes.Buffer
+	if err := networkTemplate.Execute(&plan, drawNetwork(d.Net)); err != nil {
+		return nil, err
+	}
+	v.Plan = plan.Bytes()
 	for _, m := range d.Metrics {
 		switch m.Kind {
 		case metrics.Test:

@@ -63,14 +63,23 @@ func TestHTML(t *testing.T) {
 		t.Errorf("%d rows are set off, want 2", n)
 	}
 	var sizes []image.Point
+	figures := 0
 	for _, m := range regexp.MustCompile(`(?:src|href)="([^"]*)"`).FindAllStringSubmatch(html, -1) {
-		data, ok := strings.CutPrefix(m[1], "data:image/png;base64,")
-		if !ok {
-			t.Fatalf("the page asks for %s", m[1])
-		}
-		b, err := base64.StdEncoding.DecodeString(strings.ReplaceAll(data, "&#43;", "+"))
+		address := strings.ReplaceAll(m[1], "&#43;", "+")
+		kind, data, _ := strings.Cut(address, ";base64,")
+		b, err := base64.StdEncoding.DecodeString(data)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if kind == "data:image/svg+xml" {
+			figures++
+			if !bytes.HasPrefix(b, []byte("<svg ")) || !bytes.Contains(b, []byte(">conv1</text>")) {
+				t.Errorf("the network's picture is %s", b)
+			}
+			continue
+		}
+		if kind != "data:image/png" {
+			t.Fatalf("the page asks for %s", m[1])
 		}
 		img, err := png.Decode(bytes.NewReader(b))
 		if err != nil {
@@ -78,8 +87,8 @@ func TestHTML(t *testing.T) {
 		}
 		sizes = append(sizes, img.Bounds().Size())
 	}
-	if len(sizes) != 3 || sizes[1] != image.Pt(7, 9) || sizes[2] != image.Pt(3, 2) {
-		t.Errorf("pictures of %v, want the curves, 7x9 and 3x2", sizes)
+	if figures != 1 || len(sizes) != 3 || sizes[1] != image.Pt(7, 9) || sizes[2] != image.Pt(3, 2) {
+		t.Errorf("%d drawings of the network and pictures of %v, want one, and the curves, 7x9 and 3x2", figures, sizes)
 	}
 
 	d.Metrics = nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"image/png"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -25,9 +26,13 @@ var reportCommand = &cli.Command{
 	Name:  "report",
 	Usage: "write a run down as one HTML file",
 	Description: "Writes a page that needs no other file: the run's network and curves, its tests, changes of\n" +
-		"its rate, the first layer as in its best checkpoint, and all other pictures in its folder.",
+		"its rate, the first layer as in its best checkpoint, and all other pictures in its folder. With\n" +
+		"-data it draws what the network says of some test images, and their nearest training images,\n" +
+		"into the folder first.",
 	Flags: []cli.Flag{
 		&cli.StringFlag{Name: "run", Usage: "the run's `FOLDER`"},
+		&cli.StringFlag{Name: "data", Usage: "the `FOLDER` of the data set that the run learned"},
+		devicesFlag(),
 		&cli.StringFlag{Name: "out", Usage: "the page's `FILE` (default: report.html in the folder)"},
 	},
 	Action: func(c *cli.Context) error {
@@ -38,7 +43,19 @@ var reportCommand = &cli.Command{
 		if out == "" {
 			out = filepath.Join(dir, "report.html")
 		}
-		d, err := document(dir)
+		if c.IsSet("devices") && !c.IsSet("data") {
+			return usagef("-devices is for -data")
+		}
+		path, ck, err := bestCheckpoint(dir)
+		if err != nil {
+			return err
+		}
+		if c.IsSet("data") {
+			if err := drawExamples(c, dir, path); err != nil {
+				return err
+			}
+		}
+		d, err := document(dir, path, ck)
 		if err != nil {
 			return err
 		}
@@ -50,18 +67,41 @@ var reportCommand = &cli.Command{
 	},
 }
 
-// document gathers what there is to tell of a run.
-func document(dir string) (*report.Document, error) {
-	lines, err := metrics.Read(filepath.Join(dir, train.MetricsFile))
-	if err != nil {
-		return nil, fmt.Errorf("%s holds no run: %w", dir, err)
+// bestCheckpoint reads the best checkpoint of a run, or the newest of one that has
+// not been tested.
+func bestCheckpoint(dir string) (path string, ck *checkpoint.Checkpoint, err error) {
+	if _, err := os.Stat(filepath.Join(dir, train.MetricsFile)); err != nil {
+		return "", nil, fmt.Errorf("%s holds no run: %w", dir, err)
 	}
-	path := filepath.Join(dir, filepath.FromSlash(train.Best))
-	ck, err := checkpoint.Read(path)
-	if errors.Is(err, fs.ErrNotExist) { // no test yet
+	path = filepath.Join(dir, filepath.FromSlash(train.Best))
+	ck, err = checkpoint.Read(path)
+	if errors.Is(err, fs.ErrNotExist) {
 		path = filepath.Join(dir, filepath.FromSlash(train.Newest))
 		ck, err = checkpoint.Read(path)
 	}
+	return path, ck, err
+}
+
+// drawExamples draws both halves of figure 4 into a run's folder, by the commands
+// that draw them.
+func drawExamples(c *cli.Context, dir, model string) error {
+	for _, args := range [][]string{
+		{"predict", "-picture", filepath.Join(dir, "predictions.png")},
+		{"neighbors", "-queries", "8", "-pixels=false", "-out", filepath.Join(dir, "neighbors.png")},
+	} {
+		app := *c.App
+		app.Writer = io.Discard
+		args = append([]string{app.Name, args[0], "-model", model, "-data", c.String("data"), "-devices", c.String("devices")}, args[1:]...)
+		if err := app.RunContext(c.Context, args); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// document gathers what there is to tell of a run, whose checkpoint at path is ck.
+func document(dir, path string, ck *checkpoint.Checkpoint) (*report.Document, error) {
+	lines, err := metrics.Read(filepath.Join(dir, train.MetricsFile))
 	if err != nil {
 		return nil, err
 	}

@@ -26,6 +26,18 @@ func TestReport(t *testing.T) {
 	}
 	contains(t, string(b), "best.safetensors, after step", "38 steps", "net tiny", "<h2>First layer</h2>", "<h2>kernels-large</h2>", "<h2>Tests</h2>")
 
+	// With the data set, examples are drawn into the folder, and the page has them.
+	alexnet(t, 2, "report", "-run", run, "-devices", "cpu")
+	if out, _ := alexnet(t, 0, "report", "-run", run, "-data", data); out != path+"\n" {
+		t.Errorf("it prints %q", out)
+	}
+	if b, err = os.ReadFile(path); err != nil {
+		t.Fatal(err)
+	}
+	contains(t, string(b), "<h2>predictions</h2>", "<h2>neighbors</h2>", "data:image/svg&#43;xml;base64,")
+	_, errs = alexnet(t, 1, "report", "-run", run, "-data", dir)
+	contains(t, errs, "dataset.json")
+
 	other := filepath.Join(dir, "other.html")
 	alexnet(t, 0, "report", "-run", run, "-out", other)
 	if again, err := os.ReadFile(other); err != nil || string(again) != string(b) {
