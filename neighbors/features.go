@@ -118,8 +118,8 @@ func newFeatures(f *checkpoint.File, about About) (*Features, error) {
 		return nil, err
 	}
 	for i, v := range numbers {
-		if !(v >= -1 && v < 1<<24) {
-			return nil, fmt.Errorf("image %d has label %g", i, v)
+		if !(v >= -1 && v < float32(len(about.Classes))) {
+			return nil, fmt.Errorf("image %d has label %g, of %d classes", i, v, len(about.Classes))
 		}
 		s.Labels[i] = int32(v)
 	}

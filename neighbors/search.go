@@ -121,7 +121,9 @@ func (w *worker) compare(start, count, first int, x []float32, norms []float64) 
 	// times the sum of their sizes (Higham 2002, section 3.1; u = 2^-24), which is at
 	// most |q||r|.
 	rounding := float64(w.width) / (1 << 24)
-	rounding /= 1 - min(rounding, 0.5)
+	if rounding /= 1 - rounding; rounding < 0 || rounding > 1 { // of millions of numbers, the product says nothing
+		rounding = math.Inf(1)
+	}
 	for i := range count {
 		q := start + i
 		for j, product := range w.products[i*n:][:n] {

@@ -1,5 +1,7 @@
-// Package report draws what a run leaves behind: the kernels of the first layer
-// (figure 3 of the paper) and the curves of loss and error (figure 1).
+// Package report draws what a run leaves behind: the curves of loss and error
+// (figure 1 of the paper), the network with its columns (figure 2), the kernels of
+// the first layer (figure 3), and what the network says of images and which it finds
+// alike (figure 4).
 package report
 
 import (
