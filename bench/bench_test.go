@@ -16,6 +16,12 @@ import (
 	"alexnet/plan"
 )
 
+// TestMain makes ceilings quick to measure.
+func TestMain(m *testing.M) {
+	mostSide, mostBytes = 512, 1<<20
+	os.Exit(m.Run())
+}
+
 func read(t *testing.T, path string) *model.Net {
 	t.Helper()
 	src, err := os.ReadFile(path)

@@ -19,10 +19,16 @@ type Ceilings struct {
 // What the two take at least, so that it is the work that is timed.
 const longEnough = 20 * time.Millisecond
 
+// The largest matrix that is multiplied, and the largest copy. Tests do with less.
+var (
+	mostSide  = 8192
+	mostBytes = int64(512 << 20)
+)
+
 // measureCeilings takes the best of a few rounds of each: nothing does more.
 func measureCeilings(ctx context.Context, d dnn.Device) (c Ceilings, err error) {
 	const rounds = 5
-	for n := 512; n <= 8192; n *= 2 {
+	for n := 512; n <= mostSide; n *= 2 {
 		best, err := bestOf(ctx, d, rounds, dnn.FullForward{Full: dnn.Full{Batch: n, Groups: 1, In: n, Out: n}, X: 1, W: 2, B: 3, Y: 4},
 			[]int64{4 * int64(n) * int64(n), 4 * int64(n) * int64(n), 4 * int64(n), 4 * int64(n) * int64(n)})
 		if err != nil {
@@ -38,7 +44,7 @@ func measureCeilings(ctx context.Context, d dnn.Device) (c Ceilings, err error) 
 	if err != nil {
 		cache = 32 << 20
 	}
-	for bytes := int64(64 << 20); bytes <= 512<<20; bytes *= 2 {
+	for bytes := min(64<<20, mostBytes); bytes <= mostBytes; bytes *= 2 {
 		n := int(bytes / 4)
 		best, err := bestOf(ctx, d, rounds, dnn.Sum{Rows: 1, Width: n, X: []dnn.Slab{{T: 1}}, Y: dnn.Slab{T: 2}}, []int64{bytes, bytes})
 		if err != nil && c.GBs > 0 && ctx.Err() == nil {
