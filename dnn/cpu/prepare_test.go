@@ -91,7 +91,7 @@ func TestPrepareRefuses(t *testing.T) {
 func TestAnyGeometryRuns(t *testing.T) {
 	s := newSource(50)
 	r := newRig(t)
-	x, y := r.floats(make([]float32, 1<<14)), r.floats(make([]float32, 1<<14))
+	x, y, z := r.floats(make([]float32, 1<<14)), r.floats(make([]float32, 1<<14)), r.floats(make([]float32, 1<<14))
 	where := r.ints(make([]int32, 1<<14))
 	ran := 0
 	for range 3000 {
@@ -106,8 +106,8 @@ func TestAnyGeometryRuns(t *testing.T) {
 		pool := dnn.Pool{Batch: c.Batch, In: c.In, Out: dnn.Shape{C: c.In.C, H: c.Out.H, W: c.Out.W}, Window: c.Window}
 		for _, op := range []dnn.Op{
 			dnn.ConvForward{Conv: c, X: x, W: x, B: x, Y: y}, dnn.ConvBackwardData{Conv: c, W: x, DY: x, DX: y},
-			dnn.ConvBackwardWeights{Conv: c, X: x, DY: x, DW: y, DB: y}, dnn.LocalForward{Conv: c, X: x, W: x, B: x, Y: y},
-			dnn.LocalBackwardData{Conv: c, W: x, DY: x, DX: y}, dnn.LocalBackwardWeights{Conv: c, X: x, DY: x, DW: y, DB: y},
+			dnn.ConvBackwardWeights{Conv: c, X: x, DY: x, DW: y, DB: z}, dnn.LocalForward{Conv: c, X: x, W: x, B: x, Y: y},
+			dnn.LocalBackwardData{Conv: c, W: x, DY: x, DX: y}, dnn.LocalBackwardWeights{Conv: c, X: x, DY: x, DW: y, DB: z},
 			dnn.MaxPoolForward{Pool: pool, X: x, Y: y, Where: where}, dnn.MaxPoolBackward{Pool: pool, Where: where, DY: x, DX: y},
 			dnn.AvgPoolForward{Pool: pool, X: x, Y: y}, dnn.AvgPoolBackward{Pool: pool, DY: x, DX: y},
 		} {
