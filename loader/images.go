@@ -33,25 +33,35 @@ func (m *Images) Len() int64 { return int64(m.set.Info().Splits[m.split].Images)
 // Read writes image i, [Height][Width][3] RGB of the data set's size, to dst, and
 // returns its label. Of a whole image that is the middle.
 func (m *Images) Read(i int64, dst []byte) (label int32, err error) {
+	im, pixels, err := m.stored(i)
+	if err != nil {
+		return 0, err
+	}
+	v := view{}
+	v.top, v.left = m.shape.Middle(im.Height, im.Width)
+	crop(dst[:m.shape.ImageBytes()], pixels, im.Width, m.shape.Height, m.shape.Width, v)
+	return im.Label, nil
+}
+
+// stored returns what the index says of image i, and its pixels as they are stored,
+// until the next call.
+func (m *Images) stored(i int64) (im record.Image, pixels []byte, err error) {
 	first := i
 	shard := 0
 	for ; shard < len(m.shards) && first >= int64(m.shards[shard].Images()); shard++ {
 		first -= int64(m.shards[shard].Images())
 	}
 	if i < 0 || shard == len(m.shards) {
-		return 0, fmt.Errorf("there is no image %d in the split %s of %s; it has %d", i, m.split, m.set.Info().Name, m.Len())
+		return im, nil, fmt.Errorf("there is no image %d in the split %s of %s; it has %d", i, m.split, m.set.Info().Name, m.Len())
 	}
 	chunk := int(first) / m.shape.ChunkImages
 	if shard != m.shard || chunk != m.chunk {
 		m.chunk = -1
 		if err := m.decoder.Read(m.shards[shard], chunk); err != nil {
-			return 0, err
+			return im, nil, err
 		}
 		m.shard, m.chunk = shard, chunk
 	}
-	im, pixels := m.decoder.Image(int(first) % m.shape.ChunkImages)
-	v := view{}
-	v.top, v.left = m.shape.Middle(im.Height, im.Width)
-	crop(dst[:m.shape.ImageBytes()], pixels, im.Width, m.shape.Height, m.shape.Width, v)
-	return im.Label, nil
+	im, pixels = m.decoder.Image(int(first) % m.shape.ChunkImages)
+	return im, pixels, nil
 }
