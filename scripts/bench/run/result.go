@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"alexnet/internal/measure"
 
 	"github.com/google/renameio/v2"
+	"github.com/urfave/cli/v2"
 )
 
 // Result is what every benchmark's file begins with.
@@ -24,6 +26,18 @@ type Result struct {
 // loader-2026-11-24-amd-epyc-9b14.
 func (r *Result) fileName() string {
 	return r.Benchmark + "-" + r.Date + "-" + measure.Slug(r.Machine.CPU)
+}
+
+// publish prints a result for people, and writes it into a folder.
+func publish(c *cli.Context, dir, name string, result any, markdown []byte) error {
+	if _, err := c.App.Writer.Write(markdown); err != nil {
+		return err
+	}
+	path, err := write(dir, name, result, markdown)
+	if err == nil {
+		fmt.Fprintf(c.App.ErrWriter, "\nwritten to %s and .json\n", path)
+	}
+	return err
 }
 
 // write writes a result as JSON and as Markdown, and returns the path of the second.

@@ -125,19 +125,14 @@ var scalingCommand = &cli.Command{
 		if err := s.run(c.Context, work, sweeps()); err != nil {
 			return err
 		}
+		if err := publish(c, s.out, s.result.fileName(), s.result, s.result.markdown()); err != nil {
+			return err
+		}
 		picture := filepath.Join(s.out, s.result.fileName()+".png")
-		markdown := s.result.markdown()
-		if _, err := c.App.Writer.Write(markdown); err != nil {
-			return err
-		}
-		path, err := write(s.out, s.result.fileName(), s.result, markdown)
-		if err != nil {
-			return err
-		}
 		if err := s.result.draw(picture); err != nil {
 			return err
 		}
-		fmt.Fprintf(s.log, "\nwritten to %s, .json and .png\n", path)
+		fmt.Fprintf(s.log, "and %s\n", picture)
 		return nil
 	},
 }

@@ -54,15 +54,7 @@ func (s suite) command() *cli.Command {
 			if err := b.run(c.Context); err != nil {
 				return err
 			}
-			markdown := b.result.markdown()
-			if _, err := c.App.Writer.Write(markdown); err != nil {
-				return err
-			}
-			path, err := write(b.out, b.result.fileName(), b.result, markdown)
-			if err == nil {
-				fmt.Fprintf(b.log, "\nwritten to %s and .json\n", path)
-			}
-			return err
+			return publish(c, b.out, b.result.fileName(), b.result, b.result.markdown())
 		},
 	}
 }
