@@ -31,7 +31,7 @@ type Confusion struct {
 	pair [2]int32
 }
 
-// NewByClass makes a table for classes of these names.
+// NewByClass makes an empty table.
 func NewByClass() *ByClass { return &ByClass{given: map[[2]int32]int64{}} }
 
 // Add enters an image, in the form that [Testing.Each] gives it.

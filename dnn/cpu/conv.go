@@ -1,8 +1,6 @@
 package cpu
 
 import (
-	"fmt"
-
 	"alexnet/dnn"
 
 	"gonum.org/v1/gonum/blas"
@@ -201,11 +199,9 @@ func (p *preparation) convBackwardWeights(op dnn.ConvBackwardWeights) []loop {
 	size := len(dw)
 	sums := dw
 	if parts > 1 {
-		if err := fits(4 * int64(size) * int64(parts)); err != nil {
-			p.err = fmt.Errorf("partial sums of %w", err)
+		if sums = p.zeros("partial sums", size*parts); p.err != nil {
 			return nil
 		}
-		sums = make([]float32, size*parts)
 	}
 	band := g.band(convUnits)
 	scratch := rows * band * op.Out.W

@@ -44,8 +44,7 @@ func newDirect(op dnn.Conv) direct {
 func turned(op dnn.Conv) direct {
 	back := op
 	back.In, back.Out = op.Out, op.In
-	g := newDirect(back)
-	return g
+	return newDirect(back)
 }
 
 // pixels is the count of numbers of one group's pixels with their border, and a
