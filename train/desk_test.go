@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"alexnet/checkpoint"
+	"alexnet/internal/lock"
 	"alexnet/internal/metrics"
 )
 
@@ -184,6 +185,36 @@ func TestSend(t *testing.T) {
 		t.Errorf("to a run that has ended: error %v", err)
 	}
 	if left, err := os.ReadDir(filepath.Join(c.Dir, ordersDir)); err != nil || len(left) > 0 {
+		t.Errorf("left in the folder of orders: %v, %v", left, err)
+	}
+}
+
+// TestSendBeforeRun: an order that comes after a run has taken the folder's lock and
+// before it sweeps the orders away is not waited for.
+func TestSendBeforeRun(t *testing.T) {
+	run := t.TempDir()
+	dir := filepath.Join(run, ordersDir)
+	check(t, errors.Join(os.WriteFile(filepath.Join(run, ConfigFile), nil, 0o666), os.Mkdir(dir, 0o777)))
+	held, err := lock.Take(filepath.Join(run, lockFile))
+	check(t, err)
+	defer held.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	sent := make(chan error)
+	go func() {
+		_, err := Send(ctx, run, Order{Stop: true})
+		sent <- err
+	}()
+	for waiting := 0; waiting == 0 && ctx.Err() == nil; time.Sleep(time.Millisecond) {
+		orders, err := filepath.Glob(filepath.Join(dir, "*"+orderEnd))
+		check(t, err)
+		waiting = len(orders)
+	}
+	check(t, openMailbox(dir))
+	if err := <-sent; err == nil || !strings.Contains(err.Error(), "give it again") {
+		t.Errorf("error %v", err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 		t.Errorf("left in the folder of orders: %v, %v", left, err)
 	}
 }

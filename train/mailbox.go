@@ -21,13 +21,17 @@ import (
 // work on every system and from another machine that sees the folder:
 //
 //	orders/123.order    an Order in JSON, written under another name and renamed
+//	orders/123.taken    the same while it is carried out
 //	orders/123.answer   what came of it
 //	lock                held while the run goes on
+//
+// An order goes through these in turn. A run that begins sweeps the folder, so an
+// order that is under none of the three names was swept.
 const (
 	ordersDir = "orders"
 	lockFile  = "lock"
 
-	orderEnd, answerEnd = ".order", ".answer"
+	orderEnd, takenEnd, answerEnd = ".order", ".taken", ".answer"
 
 	lookEvery = 200 * time.Millisecond
 	maxOrder  = 64 << 10
@@ -70,13 +74,12 @@ func empty(ctx context.Context, dir string, d *Desk) error {
 			continue
 		}
 		path := filepath.Join(dir, name)
-		o, err := readOrder(path + orderEnd)
-		if errors.Is(err, fs.ErrNotExist) { // taken back
+		if err := os.Rename(path+orderEnd, path+takenEnd); errors.Is(err, fs.ErrNotExist) { // taken back
 			continue
+		} else if err != nil {
+			return err // or it would be carried out twice
 		}
-		if err := os.Remove(path + orderEnd); err != nil { // or it would be carried out twice
-			return err
-		}
+		o, err := readOrder(path + takenEnd)
 		var a answerFile
 		if err == nil {
 			a.Step, err = d.Place(ctx, o)
@@ -89,6 +92,9 @@ func empty(ctx context.Context, dir string, d *Desk) error {
 			return err
 		}
 		if err := renameio.WriteFile(path+answerEnd, b, 0o666, renameio.WithTempDir(dir)); err != nil {
+			return err
+		}
+		if err := os.Remove(path + takenEnd); err != nil {
 			return err
 		}
 	}
@@ -109,15 +115,17 @@ func readOrder(path string) (o Order, err error) {
 	return o, nil
 }
 
-// openMailbox makes the folder for orders, and removes those that were meant for
-// an earlier run.
+// openMailbox makes the folder for orders, and sweeps away those that were meant
+// for an earlier run.
 func openMailbox(dir string) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return err
 	}
 	entries, err := os.ReadDir(dir)
 	for _, e := range entries {
-		err = errors.Join(err, os.Remove(filepath.Join(dir, e.Name())))
+		if gone := os.Remove(filepath.Join(dir, e.Name())); !errors.Is(gone, fs.ErrNotExist) { // not taken back meanwhile
+			err = errors.Join(err, gone)
+		}
 	}
 	return err
 }
@@ -152,15 +160,17 @@ func Send(ctx context.Context, run string, o Order) (step int64, err error) {
 	defer tick.Stop()
 	for {
 		ended := goesOn(run) // before looking: a run that ends answers first
+		swept := nowhere(path)
 		b, err := os.ReadFile(path + answerEnd)
-		if err == nil {
+		switch {
+		case err == nil:
 			return readAnswer(path+answerEnd, b)
-		}
-		if !errors.Is(err, fs.ErrNotExist) {
+		case !errors.Is(err, fs.ErrNotExist):
 			return 0, err
-		}
-		if ended != nil {
+		case ended != nil:
 			return 0, errors.Join(ended, takeBack(path))
+		case swept:
+			return 0, fmt.Errorf("a training began in %s and did not take an order from before: give it again", run)
 		}
 		select {
 		case <-tick.C:
@@ -168,6 +178,17 @@ func Send(ctx context.Context, run string, o Order) (step int64, err error) {
 			return 0, errors.Join(ctx.Err(), takeBack(path))
 		}
 	}
+}
+
+// nowhere says that an order neither waits nor is being carried out: it is
+// answered, or was swept away.
+func nowhere(path string) bool {
+	for _, end := range []string{orderEnd, takenEnd} {
+		if _, err := os.Lstat(path + end); !errors.Is(err, fs.ErrNotExist) {
+			return false
+		}
+	}
+	return true
 }
 
 // goesOn says, as an error, that no training goes on in a folder.
