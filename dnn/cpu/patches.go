@@ -84,3 +84,11 @@ func (g patches) scatter(src []float32, ld int, x []float32, r0, r1, y0, y1 int)
 		}
 	}
 }
+
+// reach returns which of n windows, lo to hi, have column k inside the input's
+// size columns, and where the first of them has it if there is one.
+func reach(w dnn.Window, k, size, n int) (lo, hi, first int) {
+	lo = min(n, ceil(max(0, w.Pad-k), w.Stride))
+	hi = max(lo, min(n, ceil(max(0, size+w.Pad-k), w.Stride)))
+	return lo, hi, lo*w.Stride - w.Pad + k
+}

@@ -1,8 +1,8 @@
 // Package vec has loops over vectors of numbers, number by number, which Go's
-// compiler would do one at a time. On amd64 with AVX2, or AVX-512 where it says so,
-// most of the work is done by assembly; elsewhere by the loops in Go that stand
-// beside, which assembly also leaves what does not fill a register. Operands are
-// as long as the first, and may be the same, but for that do not overlap.
+// compiler would do one at a time. On amd64 with AVX2 most of the work is done by
+// assembly; elsewhere by the loops in Go that stand beside, which assembly also
+// leaves what does not fill a register. Operands are as long as the first, and may
+// be the same, but for that do not overlap.
 package vec
 
 import "math"
@@ -100,51 +100,44 @@ func Tanh(dst, a []float32) {
 	}
 }
 
-// RaiseByPixels raises ranks to those of the pixels x, the first of which is at
-// place. Ranks order pixels as integers do: above, the number, -0 and 0 alike
-// and NaN largest; below, the place, the first largest. The largest rank of a
-// window is its first largest pixel, and is found without branches, which a
-// processor would have to guess. Assembly of AVX-512.
-func RaiseByPixels(ranks []int64, x []float32, place int) {
-	x = x[:len(ranks)]
-	n := whole512(len(ranks))
-	if n > 0 {
-		raiseByPixels(&ranks[0], &x[0], n, math.MaxInt32-int64(place))
+// MaxWindows finds the largest number of each of len(y) windows of rows x cols
+// numbers, the first where there are equal ones, and NaN before all. The windows
+// begin stride numbers apart, the first at x[0], and their rows are pitch numbers
+// apart. where gets the largest one's index in x, and place added to it.
+func MaxWindows(y []float32, where []int32, x []float32, rows, cols, pitch, stride int, place int32) {
+	if len(y) == 0 {
+		return
 	}
-	below := math.MaxInt32 - int64(place+n)
-	for i := n; i < len(ranks); i++ {
-		bits := int32(math.Float32bits(x[i]))
-		size, sign := bits&math.MaxInt32, bits>>31
-		number := (size ^ sign) - sign // from sign and size to two's complement
-		if size > 0xff<<23 {           // beyond infinity
-			number = math.MaxInt32
+	where = where[:len(y)]
+	x = x[:(rows-1)*pitch+(len(y)-1)*stride+cols]
+	if stride == 2 && len(y) >= 4 && has256 {
+		maxWindows2(&y[0], &where[0], &x[0], rows, cols, pitch, len(y), place)
+		return
+	}
+	// Without branches, which a processor would have to guess: numbers and places
+	// together are integers that are ordered as they are.
+	for i := range y {
+		largest := int64(math.MinInt64)
+		for row := range rows {
+			first := row*pitch + i*stride
+			after := math.MaxInt32 - int64(first)
+			for _, v := range x[first:][:cols] {
+				largest = max(largest, rank(v)<<32|after)
+				after--
+			}
 		}
-		ranks[i] = max(ranks[i], int64(number)<<32|below)
-		below--
+		at := math.MaxInt32 - int32(largest)
+		y[i], where[i] = x[at], place+at
 	}
 }
 
-// Raise raises ranks to others that stand stride apart. Assembly of AVX-512 for
-// strides of 1 and 2.
-func Raise(ranks, others []int64, stride int) {
-	if len(ranks) == 0 {
-		return
+// rank orders numbers as integers: -0 as 0, NaN above all.
+func rank(v float32) int64 {
+	bits := int32(math.Float32bits(v))
+	size, sign := bits&math.MaxInt32, bits>>31
+	number := (size ^ sign) - sign // from sign and size to two's complement
+	if size > 0xff<<23 {           // beyond infinity
+		number = math.MaxInt32
 	}
-	others = others[:(len(ranks)-1)*stride+1]
-	n := 0
-	switch stride {
-	case 1:
-		if n = whole512(len(ranks)); n > 0 {
-			raise1(&ranks[0], &others[0], n)
-		}
-	case 2:
-		if n = whole512(len(ranks) - 1); n > 0 { // reads one more than it uses
-			raise2(&ranks[0], &others[0], n)
-		}
-	}
-	at := n * stride
-	for i := n; i < len(ranks); i++ {
-		ranks[i] = max(ranks[i], others[at])
-		at += stride
-	}
+	return int64(number)
 }

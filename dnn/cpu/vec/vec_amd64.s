@@ -64,7 +64,7 @@ TEXT ·power75(SB), NOSPLIT, $0-16
 	MOVQ         dst+0(FP), DI
 	MOVQ         n+8(FP), CX
 	MOVL         $0x3f800000, AX // 1
-	MOVL         AX, X3
+	VMOVD        AX, X3
 	VBROADCASTSS X3, Y3
 	SHLQ         $2, CX
 	XORQ         AX, AX
@@ -194,96 +194,75 @@ next:
 	VZEROUPPER
 	RET
 
-DATA steps<>+0(SB)/8, $0
-DATA steps<>+8(SB)/8, $1
-DATA steps<>+16(SB)/8, $2
-DATA steps<>+24(SB)/8, $3
-DATA steps<>+32(SB)/8, $4
-DATA steps<>+40(SB)/8, $5
-DATA steps<>+48(SB)/8, $6
-DATA steps<>+56(SB)/8, $7
-GLOBL steps<>(SB), RODATA|NOPTR, $64
+DATA evens<>+0(SB)/4, $0
+DATA evens<>+4(SB)/4, $2
+DATA evens<>+8(SB)/4, $4
+DATA evens<>+12(SB)/4, $6
+GLOBL evens<>(SB), RODATA|NOPTR, $16
 
-DATA evens<>+0(SB)/8, $0
-DATA evens<>+8(SB)/8, $2
-DATA evens<>+16(SB)/8, $4
-DATA evens<>+24(SB)/8, $6
-DATA evens<>+32(SB)/8, $8
-DATA evens<>+40(SB)/8, $10
-DATA evens<>+48(SB)/8, $12
-DATA evens<>+56(SB)/8, $14
-GLOBL evens<>(SB), RODATA|NOPTR, $64
+// func maxWindows2(y *float32, where *int32, x *float32, rows, cols, pitch, n int, place int32)
+//
+// Four windows at a time, the last of which begin where four are left: some may
+// be done twice. AX is the first of them.
+TEXT ·maxWindows2(SB), NOSPLIT, $0-60
+	MOVQ         y+0(FP), DI
+	MOVQ         where+8(FP), SI
+	MOVQ         x+16(FP), R8
+	MOVQ         rows+24(FP), R9
+	MOVQ         cols+32(FP), R10
+	MOVQ         pitch+40(FP), R11
+	MOVQ         n+48(FP), R12
+	MOVL         place+56(FP), DX
+	VMOVD        DX, X8
+	VPBROADCASTD X8, X8
+	VPADDD       evens<>(SB), X8, X8
+	VPCMPEQD     X9, X9, X9   // -1
+	VMOVD        R11, X10
+	VPBROADCASTD X10, X10
+	XORQ         AX, AX
 
-// func raiseByPixels(ranks *int64, x *float32, n int, below int64)
-TEXT ·raiseByPixels(SB), NOSPLIT, $0-32
-	MOVQ         ranks+0(FP), DI
-	MOVQ         x+8(FP), SI
-	MOVQ         n+16(FP), CX
-	MOVQ         below+24(FP), DX
-	VPBROADCASTQ DX, Z8
-	VPSUBQ       steps<>(SB), Z8, Z8 // places of the first 8
-	MOVQ         $8, DX
-	VPBROADCASTQ DX, Z9
-	MOVL         $0x7fffffff, DX
-	VPBROADCASTD DX, Y10             // the size of a number, and its largest
-	MOVL         $0x7f800000, DX
-	VPBROADCASTD DX, Y11             // infinity
+windows:
+	LEAQ         (R8)(AX*8), BX
+	LEAQ         (AX)(AX*1), DX
+	VMOVD        DX, X7
+	VPBROADCASTD X7, X7
+	VPADDD       X8, X7, X7   // the places of a row's first numbers
+	VMOVUPS      (BX), X0     // the largest: of the first numbers
+	VSHUFPS      $0xD8, 12(BX), X0, X0
+	VMOVDQA      X7, X1       // and its place
+	MOVQ         R9, R13
 
-next:
-	VMOVDQU   (SI), Y0
-	VPSRAD    $31, Y0, Y1    // sign
-	VPAND     Y10, Y0, Y0    // size
-	VPCMPGTD  Y11, Y0, Y2    // NaN
-	VPXOR     Y1, Y0, Y0
-	VPSUBD    Y1, Y0, Y0
-	VPBLENDVB Y2, Y10, Y0, Y0
-	VPMOVSXDQ Y0, Z0
-	VPSLLQ    $32, Z0, Z0
-	VPORQ     Z8, Z0, Z0
-	VPMAXSQ   (DI), Z0, Z0
-	VMOVDQU64 Z0, (DI)
-	VPSUBQ    Z9, Z8, Z8
-	ADDQ      $32, SI
-	ADDQ      $64, DI
-	SUBQ      $8, CX
-	JNZ       next
-	VZEROUPPER
-	RET
+row:
+	MOVQ    BX, CX
+	MOVQ    R10, DX
+	VMOVDQA X7, X6
 
-// func raise1(ranks, others *int64, n int)
-TEXT ·raise1(SB), NOSPLIT, $0-24
-	MOVQ ranks+0(FP), DI
-	MOVQ others+8(FP), SI
-	MOVQ n+16(FP), CX
+number:
+	VMOVUPS   (CX), X2                // 0 1 2 3
+	VSHUFPS   $0xD8, 12(CX), X2, X2   // with 3 4 5 6: 0 2 4 6
+	VCMPPS    $0x16, X0, X2, X3       // not at most the largest,
+	VCMPPS    $7, X0, X0, X4          // which is not NaN
+	VANDPS    X4, X3, X3
+	VBLENDVPS X3, X2, X0, X0
+	VBLENDVPS X3, X6, X1, X1
+	VPSUBD    X9, X6, X6
+	ADDQ      $4, CX
+	DECQ      DX
+	JNZ       number
+	VPADDD    X10, X7, X7
+	LEAQ      (BX)(R11*4), BX
+	DECQ      R13
+	JNZ       row
 
-next:
-	VMOVDQU64 (SI), Z0
-	VPMAXSQ   (DI), Z0, Z0
-	VMOVDQU64 Z0, (DI)
-	ADDQ      $64, SI
-	ADDQ      $64, DI
-	SUBQ      $8, CX
-	JNZ       next
-	VZEROUPPER
-	RET
+	VMOVUPS X0, (DI)(AX*4)
+	VMOVDQU X1, (SI)(AX*4)
+	ADDQ    $4, AX
+	CMPQ    AX, R12
+	JGE     done
+	LEAQ    -4(R12), DX
+	CMPQ    AX, DX
+	CMOVQGT DX, AX
+	JMP     windows
 
-// func raise2(ranks, others *int64, n int)
-TEXT ·raise2(SB), NOSPLIT, $0-24
-	MOVQ      ranks+0(FP), DI
-	MOVQ      others+8(FP), SI
-	MOVQ      n+16(FP), CX
-	VMOVDQU64 evens<>(SB), Z3
-
-next:
-	VMOVDQU64 (SI), Z0
-	VMOVDQU64 64(SI), Z1
-	VMOVDQA64 Z3, Z2
-	VPERMI2Q  Z1, Z0, Z2
-	VPMAXSQ   (DI), Z2, Z2
-	VMOVDQU64 Z2, (DI)
-	ADDQ      $128, SI
-	ADDQ      $64, DI
-	SUBQ      $8, CX
-	JNZ       next
-	VZEROUPPER
+done:
 	RET

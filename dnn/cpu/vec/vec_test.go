@@ -61,53 +61,35 @@ func TestArithmetic(t *testing.T) {
 	}
 }
 
-// TestRaise: the rank of the largest pixel, the first of equal ones, NaN above all.
-func TestRaise(t *testing.T) {
+// TestMaxWindows: the largest number of each window, the first of equal ones, NaN
+// before all, and nothing written or read around them.
+func TestMaxWindows(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	odd := []float32{0, float32(math.Copysign(0, -1)), float32(math.NaN()), float32(math.Inf(1)), float32(math.Inf(-1)), -1, 1, math.MaxFloat32, math.SmallestNonzeroFloat32}
-	rank := func(v float32, place int) int64 {
-		number := int64(math.MaxInt32)
-		if !math.IsNaN(float64(v)) {
-			number = int64(math.Float32bits(float32(math.Abs(float64(v)))))
-			if v < 0 {
-				number = -number
-			}
-		}
-		return number<<32 | int64(math.MaxInt32-place)
-	}
-	for n := range 40 {
-		x := numbers(r, n)
+	for trial := range 4000 {
+		n, rows, cols, stride := r.IntN(40), 1+r.IntN(4), 1+r.IntN(4), 1+trial%4
+		pitch := max(0, n-1)*stride + cols + r.IntN(3)
+		x := numbers(r, (rows-1)*pitch+max(0, n-1)*stride+cols)
 		for i := range x {
-			if r.IntN(2) == 0 {
+			if r.IntN(trial%3+1) > 0 {
 				x[i] = odd[r.IntN(len(odd))]
 			}
 		}
-		place := r.IntN(1 << 30)
-		ranks := make([]int64, n)
-		for i := range ranks {
-			ranks[i] = math.MinInt64
-			if r.IntN(3) == 0 {
-				ranks[i] = rank(odd[r.IntN(len(odd))], r.IntN(1<<30))
-			}
+		y, where, place := make([]float32, n+2), make([]int32, n+2), r.Int32N(1<<20)
+		MaxWindows(y[1:n+1], where[1:], x[:len(x):len(x)], rows, cols, pitch, stride, place)
+		if y[0] != 0 || where[0] != 0 || y[n+1] != 0 || where[n+1] != 0 {
+			t.Fatalf("%d windows: written around them", n)
 		}
-		was := slices.Clone(ranks)
-		RaiseByPixels(ranks, x, place)
-		for i, got := range ranks {
-			if want := max(was[i], rank(x[i], place+i)); got != want {
-				t.Fatalf("%d pixels: rank %d of %g is %d, want %d", n, i, x[i], got, want)
-			}
-		}
-		for stride := 1; stride <= 4; stride++ {
-			others := make([]int64, max(0, n-1)*stride+1+r.IntN(2))
-			for i := range others {
-				others[i] = r.Int64() - 1<<62
-			}
-			ranks := slices.Clone(was)
-			Raise(ranks, others, stride)
-			for i, got := range ranks {
-				if want := max(was[i], others[i*stride]); got != want {
-					t.Fatalf("%d ranks, stride %d: rank %d is %d, want %d", n, stride, i, got, want)
+		for i := range n {
+			want := i * stride
+			for at := range rows * cols {
+				at = i*stride + at/cols*pitch + at%cols
+				if x[at] > x[want] || x[at] != x[at] && x[want] == x[want] {
+					want = at
 				}
+			}
+			if got := int(where[i+1] - place); got != want || math.Float32bits(y[i+1]) != math.Float32bits(x[want]) {
+				t.Fatalf("%d windows of %dx%d, stride %d: number %d is %g at %d, want %g at %d", n, rows, cols, stride, i, y[i+1], got, x[want], want)
 			}
 		}
 	}
