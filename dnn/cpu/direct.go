@@ -47,6 +47,16 @@ func turned(op dnn.Conv) direct {
 	return newDirect(back)
 }
 
+// A block's second operand, weights or gradients, lies in panels of as many kernels
+// as a block has columns: [panel][row][kernel of the panel]. Rows of all kernels
+// would be a power of two apart, or nearly, and meet in few lines of a cache.
+
+// panel returns which kernels share a panel with kernel k: first, and how many.
+func (g *direct) panel(k int) (first, width int) {
+	first = k / tile.Cols * tile.Cols
+	return first, min(tile.Cols, g.cols-first)
+}
+
 // pixels is the count of numbers of one group's pixels with their border, and a
 // few more, which blocks read and do not use.
 func (g *direct) pixels() int { return g.h*g.w*g.c + tile.Rows }
@@ -74,42 +84,67 @@ func (g *direct) layOut(to, maps []float32, height, width, top, left, y0, y1 int
 	}
 }
 
+// cached is about how many numbers of a block's second operand stay in a core's
+// first cache beside the other operands.
+const cached = 6 << 10
+
 // convolve makes the result at output rows y0 to y1 of pixels that were laid out
 // from the first that they need, as [place][cols]. bias is a row of cols, or nil.
+// A slice of the weights at a time is used for all places, so that it is read from
+// the first cache: some rows of the window, or a part of one.
 func (g *direct) convolve(to, x, w, bias []float32, y0, y1 int) {
 	line, stride := g.w*g.c, g.Window.Stride
-	block := tile.Block{
-		Outer: g.Window.H, Inner: g.run,
-		StepA: 1, JumpA: line,
-		StepB: g.cols, JumpB: g.run * g.cols,
-		LDC: g.cols,
+	rows := min(g.Window.H, max(1, cached/(g.run*tile.Cols)))
+	run := min(g.run, cached/tile.Cols)
+	if run < g.run {
+		run = ceil(g.run, ceil(g.run, run)) // all alike
 	}
+	size := g.run * g.Window.H
+	block := tile.Block{StepA: 1, JumpA: line, LDC: g.cols}
 	places := (y1 - y0) * g.Out.W
 	for first := 0; first < g.cols; first += tile.Cols {
-		block.B = &w[first]
-		if bias != nil {
-			block.Init = &bias[first]
-		}
-		block.Narrow = 0
-		if g.cols-first < tile.Cols {
-			block.Narrow = 1
-		}
-		for place := 0; place < places; place += tile.Rows {
-			for m := range block.A {
-				p := min(place+m, places-1)
-				block.A[m] = &x[p/g.Out.W*stride*line+p%g.Out.W*stride*g.c]
+		_, width := g.panel(first)
+		block.StepB, block.JumpB = width, g.run*width
+		block.Narrow = narrow(width)
+		for row := 0; row < g.Window.H; row += rows {
+			block.Outer = min(rows, g.Window.H-row)
+			for r := 0; r < g.run; r += run {
+				block.Inner = min(run, g.run-r)
+				block.B = &w[first*size+(row*g.run+r)*width]
+				for place := 0; place < places; place += tile.Rows {
+					for m := range block.A {
+						p := min(place+m, places-1)
+						block.A[m] = &x[(p/g.Out.W*stride+row)*line+p%g.Out.W*stride*g.c+r]
+					}
+					block.C = &to[place*g.cols+first]
+					switch {
+					case row > 0 || r > 0:
+						block.Init, block.LDInit = block.C, g.cols
+					case bias != nil:
+						block.Init, block.LDInit = &bias[first], 0
+					default:
+						block.Init = nil
+					}
+					block.Run()
+				}
 			}
-			block.C = &to[place*g.cols+first]
-			block.Run()
 		}
 	}
+}
+
+// narrow is Block's mark for so many columns.
+func narrow(width int) int {
+	if width < tile.Cols {
+		return 1
+	}
+	return 0
 }
 
 // bands returns into how many bands of output rows the work on an image is cut: so
 // that there are enough units, and a band's result stays in a core's cache.
 func (g *direct) bands() (rows, bands int) {
-	const cached = 128 << 10 // numbers
-	bands = max(1, ceil(convUnits, g.Batch*g.Groups), ceil(g.places*g.cols, cached))
+	const most = 128 << 10 // numbers
+	bands = max(1, ceil(convUnits, g.Batch*g.Groups), ceil(g.places*g.cols, most))
 	rows = ceil(g.Out.H, min(bands, g.Out.H))
 	return rows, ceil(g.Out.H, rows)
 }
@@ -163,11 +198,12 @@ func (p *preparation) directForward(op dnn.ConvForward) []loop {
 		{n: g.Groups, body: func(_ *worker, group int) {
 			copy(bias[group*g.cols:], b[group*g.kernels:][:g.kernels])
 			for k := range g.kernels {
+				first, width := g.panel(k)
 				kernel := w[(group*g.kernels+k)*window*g.c:]
-				to := packed[group*window*g.c*g.cols+k:]
+				to := packed[(group*g.cols+first)*window*g.c+k-first:]
 				for c := range g.c {
 					for at, v := range kernel[c*window:][:window] {
-						to[(at*g.c+c)*g.cols] = v
+						to[(at*g.c+c)*width] = v
 					}
 				}
 			}
@@ -195,10 +231,11 @@ func (p *preparation) directBackwardData(op dnn.ConvBackwardData) []loop {
 		{n: g.Groups * g.c, body: func(_ *worker, i int) { // a map of the result, which is a channel here
 			group, k := i/g.c, i%g.c
 			kernel := w[i*g.kernels*window:]
-			to := packed[group*window*g.c*g.cols:]
 			for c := range g.kernels {
+				first, width := g.panel(c)
+				to := packed[(group*g.cols+first)*window*g.c+k*width+c-first:]
 				for at, v := range kernel[c*window:][:window] {
-					to[((window-1-at)*g.c+k)*g.cols+c] = v
+					to[(window-1-at)*g.c*width] = v
 				}
 			}
 		}},
@@ -227,6 +264,7 @@ func (p *preparation) directBackwardWeights(op dnn.ConvBackwardWeights) []loop {
 		return nil
 	}
 	pixels, gradients := g.pixels(), g.places*g.cols
+	rows := max(1, cached/(op.Out.W*tile.Cols))
 	line, stride, window := g.w*g.c, op.Window.Stride, op.Window.H*op.Window.W
 	loops := []loop{{n: parts * g.Groups * cut, scratch: pixels + gradients, body: func(worker *worker, i int) {
 		part, group := i/(g.Groups*cut), i/cut%g.Groups
@@ -241,7 +279,7 @@ func (p *preparation) directBackwardWeights(op dnn.ConvBackwardWeights) []loop {
 		}
 		sum := sums[(part*g.Groups+group)*size:][:size]
 		block := tile.Block{
-			Outer: op.Out.H, Inner: op.Out.W,
+			Inner: op.Out.W,
 			StepA: stride * g.c, JumpA: stride * line,
 			StepB: g.cols, JumpB: op.Out.W * g.cols,
 			LDC: g.cols, LDInit: g.cols,
@@ -250,22 +288,25 @@ func (p *preparation) directBackwardWeights(op dnn.ConvBackwardWeights) []loop {
 			g.layOut(xs, groupMaps(x, image, op.Groups, group, g.c*op.In.H*op.In.W), op.In.H, op.In.W, op.Window.Pad, op.Window.Pad, from, from+(op.Out.H-1)*stride+to-from)
 			tile.Transpose(dys, g.cols, groupMaps(dy, image, op.Groups, group, g.kernels*g.places), g.places, g.kernels, g.places)
 			for first := 0; first < g.cols; first += tile.Cols {
-				block.B = &dys[first]
 				block.Narrow = 0
 				if g.cols-first < tile.Cols {
 					block.Narrow = 1
 				}
-				for row := from; row < to; row++ {
-					for r := 0; r < g.run; r += tile.Rows {
-						for m := range block.A {
-							block.A[m] = &xs[(row-from)*line+r+m]
+				for y := 0; y < op.Out.H; y += rows { // as in convolve
+					block.Outer = min(rows, op.Out.H-y)
+					block.B = &dys[y*op.Out.W*g.cols+first]
+					for row := from; row < to; row++ {
+						for r := 0; r < g.run; r += tile.Rows {
+							for m := range block.A {
+								block.A[m] = &xs[(y*stride+row-from)*line+r+m]
+							}
+							block.C = &sum[(row*run+r)*g.cols+first]
+							block.Init = block.C
+							if image == part*each && y == 0 {
+								block.Init = nil
+							}
+							block.Run()
 						}
-						block.C = &sum[(row*run+r)*g.cols+first]
-						block.Init = block.C
-						if image == part*each {
-							block.Init = nil
-						}
-						block.Run()
 					}
 				}
 			}
