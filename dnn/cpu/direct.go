@@ -61,11 +61,11 @@ func (g *direct) panel(k int) (first, width int) {
 // few more, which blocks read and do not use.
 func (g *direct) pixels() int { return g.h*g.w*g.c + tile.Rows }
 
-// layOut writes rows y0 to y1 of maps, of height x width, with channels last and a
+// layOut writes rows y0 to y1 of c maps, of height x width, with channels last and a
 // border of zeros of which top and left are given; what lies beyond g.h and g.w is
 // left out. to begins with row y0.
-func (g *direct) layOut(to, maps []float32, height, width, top, left, y0, y1 int) {
-	line := g.w * g.c
+func (g *direct) layOut(to, maps []float32, c, height, width, top, left, y0, y1 int) {
+	line := g.w * c
 	from, n := 0, min(width, g.w-left)
 	if left < 0 {
 		from, n = -left, min(width+left, g.w)
@@ -78,9 +78,9 @@ func (g *direct) layOut(to, maps []float32, height, width, top, left, y0, y1 int
 			clear(row)
 			continue
 		}
-		clear(row[:left*g.c])
-		clear(row[(left+n)*g.c:])
-		tile.Transpose(row[left*g.c:], g.c, maps[at*width+from:], height*width, g.c, n)
+		clear(row[:left*c])
+		clear(row[(left+n)*c:])
+		tile.Transpose(row[left*c:], c, maps[at*width+from:], height*width, c, n)
 	}
 }
 
@@ -164,7 +164,7 @@ func (g direct) over(in, out, w, bias []float32, height, width, top int) loop {
 		y1 := min(y0+rows, g.Out.H)
 		scratch := worker.floats(pixels + results)
 		x, y := scratch[:pixels], scratch[pixels:]
-		g.layOut(x, groupMaps(in, image, g.Groups, group, g.c*height*width), height, width, top, top, y0*stride, (y1-1)*stride+g.Window.H)
+		g.layOut(x, groupMaps(in, image, g.Groups, group, g.c*height*width), g.c, height, width, top, top, y0*stride, (y1-1)*stride+g.Window.H)
 		var b []float32
 		if bias != nil {
 			b = bias[group*g.cols:]
@@ -244,14 +244,21 @@ func (p *preparation) directBackwardData(op dnn.ConvBackwardData) []loop {
 }
 
 // directBackwardWeights cuts the images into parts, whose sums are added, and if
-// there is little to add the rows of the window are units of their own.
+// there is little to add the rows of the window are units of their own. Pixels are
+// laid out a few channels at a time, so that a block's places lie side by side.
 func (p *preparation) directBackwardWeights(op dnn.ConvBackwardWeights) []loop {
 	g := newDirect(op.Conv)
 	x, dy := p.floats(op.X, op.Batch*op.In.Size()), p.floats(op.DY, op.Batch*op.Out.Size())
 	dw, db := p.floats(op.DW, op.Out.C, g.run*op.Window.H), p.floats(op.DB, op.Out.C)
-	const most = 4 << 20 // numbers of all partial sums
-	run := ceil(g.run, tile.Rows) * tile.Rows
-	size := op.Window.H * run * g.cols // of a group
+	chunk := g.c // channels
+	if g.c%tile.Rows == 0 {
+		chunk = tile.Rows
+	}
+	chunks := g.c / chunk
+	run := ceil(op.Window.W*chunk, tile.Rows) * tile.Rows
+	lines := op.Window.H * chunks * run // of sums: [panel][row of the window][chunk][run][kernel of the panel]
+	size := lines * g.cols              // of a group
+	const most = 4 << 20                // numbers of all partial sums
 	parts := min(convUnits, max(1, most/(size*g.Groups)), op.Batch)
 	each := ceil(op.Batch, parts)
 	parts = ceil(op.Batch, each)
@@ -263,9 +270,10 @@ func (p *preparation) directBackwardWeights(op dnn.ConvBackwardWeights) []loop {
 	if p.err != nil {
 		return nil
 	}
+	plane := g.h * g.w * chunk
 	pixels, gradients := g.pixels(), g.places*g.cols
-	rows := max(1, cached/(op.Out.W*tile.Cols))
-	line, stride, window := g.w*g.c, op.Window.Stride, op.Window.H*op.Window.W
+	rows := max(1, cached/(op.Out.W*tile.Cols)) // of the result, in a slice
+	line, stride, window := g.w*chunk, op.Window.Stride, op.Window.H*op.Window.W
 	loops := []loop{{n: parts * g.Groups * cut, scratch: pixels + gradients, body: func(worker *worker, i int) {
 		part, group := i/(g.Groups*cut), i/cut%g.Groups
 		from, to := 0, op.Window.H // rows of the window
@@ -278,34 +286,38 @@ func (p *preparation) directBackwardWeights(op dnn.ConvBackwardWeights) []loop {
 			clear(dys)
 		}
 		sum := sums[(part*g.Groups+group)*size:][:size]
-		block := tile.Block{
-			Inner: op.Out.W,
-			StepA: stride * g.c, JumpA: stride * line,
-			StepB: g.cols, JumpB: op.Out.W * g.cols,
-			LDC: g.cols, LDInit: g.cols,
-		}
+		block := tile.Block{Inner: op.Out.W, StepA: stride * chunk, JumpA: stride * line}
 		for image := part * each; image < min((part+1)*each, op.Batch); image++ {
-			g.layOut(xs, groupMaps(x, image, op.Groups, group, g.c*op.In.H*op.In.W), op.In.H, op.In.W, op.Window.Pad, op.Window.Pad, from, from+(op.Out.H-1)*stride+to-from)
-			tile.Transpose(dys, g.cols, groupMaps(dy, image, op.Groups, group, g.kernels*g.places), g.places, g.kernels, g.places)
+			maps := groupMaps(x, image, op.Groups, group, g.c*op.In.H*op.In.W)
+			for c := range chunks {
+				g.layOut(xs[c*plane:], maps[c*chunk*op.In.H*op.In.W:], chunk, op.In.H, op.In.W, op.Window.Pad, op.Window.Pad, from, from+(op.Out.H-1)*stride+to-from)
+			}
+			maps = groupMaps(dy, image, op.Groups, group, g.kernels*g.places)
 			for first := 0; first < g.cols; first += tile.Cols {
-				block.Narrow = 0
-				if g.cols-first < tile.Cols {
-					block.Narrow = 1
-				}
-				for y := 0; y < op.Out.H; y += rows { // as in convolve
+				_, width := g.panel(first)
+				panel := dys[first*g.places:][:g.places*width]
+				tile.Transpose(panel, width, maps[first*g.places:], g.places, min(width, g.kernels-first), g.places)
+				block.Narrow = narrow(width)
+				block.StepB, block.JumpB = width, op.Out.W*width
+				block.LDC, block.LDInit = width, width
+				for y := 0; y < op.Out.H; y += rows {
 					block.Outer = min(rows, op.Out.H-y)
-					block.B = &dys[y*op.Out.W*g.cols+first]
+					block.B = &panel[y*op.Out.W*width]
 					for row := from; row < to; row++ {
-						for r := 0; r < g.run; r += tile.Rows {
-							for m := range block.A {
-								block.A[m] = &xs[(y*stride+row-from)*line+r+m]
+						for c := range chunks {
+							pixels := xs[c*plane+(y*stride+row-from)*line:]
+							result := sum[first*lines+(row*chunks+c)*run*width:]
+							for r := 0; r < run; r += tile.Rows {
+								for m := range block.A {
+									block.A[m] = &pixels[r+m]
+								}
+								block.C = &result[r*width]
+								block.Init = block.C
+								if image == part*each && y == 0 {
+									block.Init = nil
+								}
+								block.Run()
 							}
-							block.C = &sum[(row*run+r)*g.cols+first]
-							block.Init = block.C
-							if image == part*each && y == 0 {
-								block.Init = nil
-							}
-							block.Run()
 						}
 					}
 				}
@@ -314,13 +326,15 @@ func (p *preparation) directBackwardWeights(op dnn.ConvBackwardWeights) []loop {
 	}}}
 	loops = append(loops, loop{n: op.Out.C, body: func(_ *worker, kernel int) {
 		group, k := kernel/g.kernels, kernel%g.kernels
+		first, width := g.panel(k)
 		to := dw[kernel*window*g.c:][:window*g.c]
 		for at := range window {
-			from := group*size + (at/op.Window.W*run+at%op.Window.W*g.c)*g.cols + k
 			for c := range g.c {
+				r := (at/op.Window.W*chunks+c/chunk)*run + at%op.Window.W*chunk + c%chunk
+				from := group*size + first*lines + r*width + k - first
 				var total float32
 				for part := range parts {
-					total += sums[part*g.Groups*size+from+c*g.cols]
+					total += sums[part*g.Groups*size+from]
 				}
 				to[c*window+at] = total
 			}
