@@ -5,6 +5,7 @@ import (
 
 	"alexnet/dnn"
 	"alexnet/dnn/cpu/tile"
+	"alexnet/dnn/cpu/vec"
 )
 
 // direct is a convolution by blocks of package tile, without a matrix of patches.
@@ -324,19 +325,22 @@ func (p *preparation) directBackwardWeights(op dnn.ConvBackwardWeights) []loop {
 			}
 		}
 	}}}
-	loops = append(loops, loop{n: op.Out.C, body: func(_ *worker, kernel int) {
+	const piece = 4 << 10 // of the sums, which every part's are added to those of the first
+	all := g.Groups * size
+	loops = append(loops, loop{n: ceil(all, piece), body: func(_ *worker, i int) {
+		total := sums[i*piece : min((i+1)*piece, all)]
+		for part := 1; part < parts; part++ {
+			vec.Add(total, sums[part*all+i*piece:])
+		}
+	}}, loop{n: op.Out.C, body: func(_ *worker, kernel int) {
 		group, k := kernel/g.kernels, kernel%g.kernels
 		first, width := g.panel(k)
+		sum := sums[group*size+first*lines+k-first:]
 		to := dw[kernel*window*g.c:][:window*g.c]
 		for at := range window {
 			for c := range g.c {
 				r := (at/op.Window.W*chunks+c/chunk)*run + at%op.Window.W*chunk + c%chunk
-				from := group*size + first*lines + r*width + k - first
-				var total float32
-				for part := range parts {
-					total += sums[part*g.Groups*size+from]
-				}
-				to[c*window+at] = total
+				to[c*window+at] = sum[r*width]
 			}
 		}
 	}})

@@ -14,13 +14,13 @@ func span(o, size, n int, w dnn.Window) (from, to int) {
 
 // maps returns a loop over all maps of a batch. body does one map, whose first
 // number is number in on one side and out on the other.
-func maps(op dnn.Pool, body func(in, out int)) []loop {
+func maps(op dnn.Pool, scratch int, body func(w *worker, in, out int)) []loop {
 	in, out := op.In.H*op.In.W, op.Out.H*op.Out.W
 	group := max(1, (8<<10)/(in+out)) // maps that are worth taking
 	n := op.Batch * op.In.C
-	return []loop{{n: ceil(n, group), body: func(_ *worker, i int) {
+	return []loop{{n: ceil(n, group), scratch: scratch, body: func(w *worker, i int) {
 		for m := i * group; m < min((i+1)*group, n); m++ {
-			body(m*in, m*out)
+			body(w, m*in, m*out)
 		}
 	}}}
 }
@@ -32,7 +32,7 @@ func (p *preparation) maxPoolForward(op dnn.MaxPoolForward) []loop {
 	// Windows lo to hi are whole.
 	lo := min(op.Out.W, ceil(w.Pad, w.Stride))
 	hi := max(lo, min(op.Out.W, ceil(max(0, width+w.Pad-w.W+1), w.Stride)))
-	return maps(op.Pool, func(in, out int) {
+	return maps(op.Pool, 0, func(_ *worker, in, out int) {
 		x := x[in:][:op.In.H*width]
 		for i := range op.Out.H {
 			top, bottom := span(i, w.H, op.In.H, w)
@@ -58,7 +58,7 @@ func (p *preparation) maxPoolForward(op dnn.MaxPoolForward) []loop {
 func (p *preparation) maxPoolBackward(op dnn.MaxPoolBackward) []loop {
 	in, out := op.Batch*op.In.Size(), op.Batch*op.Out.Size()
 	dx, dy, where := p.floats(op.DX, in), p.floats(op.DY, out), p.ints(op.Where, out)
-	return maps(op.Pool, func(in, out int) {
+	return maps(op.Pool, 0, func(_ *worker, in, out int) {
 		dx := dx[in:][:op.In.H*op.In.W]
 		clear(dx)
 		where := where[out:][:op.Out.H*op.Out.W]
@@ -68,47 +68,55 @@ func (p *preparation) maxPoolBackward(op dnn.MaxPoolBackward) []loop {
 	})
 }
 
+// avgPoolForward adds the rows of windows up, and then the numbers of each window
+// along them.
 func (p *preparation) avgPoolForward(op dnn.AvgPoolForward) []loop {
 	in, out := op.Batch*op.In.Size(), op.Batch*op.Out.Size()
 	x, y := p.floats(op.X, in), p.floats(op.Y, out)
-	w := op.Window
-	return maps(op.Pool, func(in, out int) {
+	w, width := op.Window, op.In.W
+	return maps(op.Pool, width, func(worker *worker, in, out int) {
+		sums := worker.floats(width)
 		for i := range op.Out.H {
 			top, bottom := span(i, w.H, op.In.H, w)
-			for j := range op.Out.W {
-				left, right := span(j, w.W, op.In.W, w)
-				var sum float32
-				for row := top; row < bottom; row++ {
-					for _, v := range x[in+row*op.In.W+left : in+row*op.In.W+right] {
-						sum += v
-					}
-				}
-				y[out] = sum / float32((bottom-top)*(right-left))
-				out++
+			copy(sums, x[in+top*width:])
+			for row := top + 1; row < bottom; row++ {
+				vec.Add(sums, x[in+row*width:])
 			}
+			for j := range op.Out.W {
+				left, right := span(j, w.W, width, w)
+				var sum float32
+				for _, v := range sums[left:right] {
+					sum += v
+				}
+				y[out+j] = sum / float32((bottom-top)*(right-left))
+			}
+			out += op.Out.W
 		}
 	})
 }
 
+// avgPoolBackward is avgPoolForward the other way.
 func (p *preparation) avgPoolBackward(op dnn.AvgPoolBackward) []loop {
 	in, out := op.Batch*op.In.Size(), op.Batch*op.Out.Size()
 	dx, dy := p.floats(op.DX, in), p.floats(op.DY, out)
-	w := op.Window
-	return maps(op.Pool, func(in, out int) {
-		clear(dx[in:][:op.In.H*op.In.W])
+	w, width := op.Window, op.In.W
+	return maps(op.Pool, width, func(worker *worker, in, out int) {
+		shares := worker.floats(width)
+		clear(dx[in:][:op.In.H*width])
 		for i := range op.Out.H {
 			top, bottom := span(i, w.H, op.In.H, w)
+			clear(shares)
 			for j := range op.Out.W {
-				left, right := span(j, w.W, op.In.W, w)
-				share := dy[out] / float32((bottom-top)*(right-left))
-				for row := top; row < bottom; row++ {
-					line := dx[in+row*op.In.W+left : in+row*op.In.W+right]
-					for k := range line {
-						line[k] += share
-					}
+				left, right := span(j, w.W, width, w)
+				share := dy[out+j] / float32((bottom-top)*(right-left))
+				for k := left; k < right; k++ {
+					shares[k] += share
 				}
-				out++
 			}
+			for row := top; row < bottom; row++ {
+				vec.Add(dx[in+row*width:][:width], shares)
+			}
+			out += op.Out.W
 		}
 	})
 }
