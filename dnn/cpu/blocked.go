@@ -10,17 +10,21 @@ import (
 )
 
 // blocked is gonum's implementation with a matrix product of our own, by blocks of
-// package tile. Of b, panels of 32 columns and at most panelRows rows are copied
-// into one piece, which stays in a core's first-level cache; a is read where it
-// lies.
+// package tile, whose operands are copied first: of a, as much as a core's
+// second-level cache holds, eight rows in turn; of b, a panel of 32 columns, which
+// stays in the first-level cache while all of that goes by.
 type blocked struct{ gonum.Implementation }
 
-const panelRows = 256
+const (
+	panelDepth = cached / tile.Cols // of what is summed over
+	panelRows  = 256                // of a; a multiple of tile.Rows
+)
 
 // panels is the memory that one product needs.
 type panels struct {
-	b [panelRows * tile.Cols]float32
-	c [tile.Rows * tile.Cols]float32 // of a block that reaches beyond the edge
+	a [panelRows * panelDepth]float32 // [group of 8 rows][depth][row]
+	b [panelDepth * tile.Cols]float32 // [depth][column]
+	c [tile.Rows * tile.Cols]float32  // of a block that reaches beyond the edge
 }
 
 var panelPool = sync.Pool{New: func() any { return new(panels) }}
@@ -36,18 +40,38 @@ func (z blocked) Sgemm(ta, tb blas.Transpose, m, n, k int, alpha float32, a []fl
 	mustHold("c", c, blas.NoTrans, m, n, ldc)
 	p := panelPool.Get().(*panels)
 	defer panelPool.Put(p)
-	for col := 0; col < n; col += tile.Cols {
-		for row := 0; row < k; row += panelRows {
-			depth, width := min(panelRows, k-row), min(tile.Cols, n-col)
-			p.pack(b[part(tb, row, col, ldb):], tb, ldb, depth, width)
-			p.multiply(a[part(ta, 0, row, lda):], ta, lda, m, depth, width, row > 0 || beta == 1, c[col:], ldc)
+	for l := 0; l < k; l += panelDepth {
+		depth := min(panelDepth, k-l)
+		for row := 0; row < m; row += panelRows {
+			rows := min(panelRows, m-row)
+			p.packA(a[part(ta, row, l, lda):], ta, lda, rows, depth)
+			for col := 0; col < n; col += tile.Cols {
+				width := min(tile.Cols, n-col)
+				p.packB(b[part(tb, l, col, ldb):], tb, ldb, depth, width)
+				p.multiply(rows, depth, width, l > 0 || beta == 1, c[row*ldc+col:], ldc)
+			}
 		}
 	}
 }
 
-// pack copies depth rows and width columns of op(b), and zeros for the columns
+// packA copies rows x depth numbers of op(a). What is beyond the rows in the last
+// group of them is left as it is, and used for nothing that is kept.
+func (p *panels) packA(a []float32, t blas.Transpose, ld, rows, depth int) {
+	for i := 0; i < rows; i += tile.Rows {
+		to, n := p.a[i*depth:], min(tile.Rows, rows-i)
+		if t == blas.NoTrans {
+			tile.Transpose(to, tile.Rows, a[i*ld:], ld, n, depth)
+			continue
+		}
+		for l := range depth {
+			copy(to[l*tile.Rows:][:n], a[l*ld+i:])
+		}
+	}
+}
+
+// packB copies depth rows and width columns of op(b), and zeros for the columns
 // that are not there.
-func (p *panels) pack(b []float32, t blas.Transpose, ld, depth, width int) {
+func (p *panels) packB(b []float32, t blas.Transpose, ld, depth, width int) {
 	if width < tile.Cols {
 		clear(p.b[:depth*tile.Cols])
 	}
@@ -55,25 +79,21 @@ func (p *panels) pack(b []float32, t blas.Transpose, ld, depth, width int) {
 		tile.Transpose(p.b[:], tile.Cols, b, ld, width, depth)
 		return
 	}
-	for i := range depth {
-		copy(p.b[i*tile.Cols:][:width], b[i*ld:])
+	for l := range depth {
+		copy(p.b[l*tile.Cols:][:width], b[l*ld:])
 	}
 }
 
-// multiply multiplies m rows of op(a) with the panel, and adds to what is in c or
+// multiply multiplies the panels, and adds the product to what is in c or
 // overwrites it.
-func (p *panels) multiply(a []float32, t blas.Transpose, ld, m, depth, width int, add bool, c []float32, ldc int) {
-	row, step := ld, 1
-	if t != blas.NoTrans {
-		row, step = 1, ld
-	}
-	block := tile.Block{B: &p.b[0], Outer: 1, Inner: depth, StepA: step, StepB: tile.Cols}
+func (p *panels) multiply(m, depth, width int, add bool, c []float32, ldc int) {
+	block := tile.Block{B: &p.b[0], Outer: 1, Inner: depth, StepA: tile.Rows, StepB: tile.Cols}
 	if width <= tile.Half {
 		block.Narrow = 1
 	}
 	for i := 0; i < m; i += tile.Rows {
 		for r := range block.A {
-			block.A[r] = &a[min(i+r, m-1)*row]
+			block.A[r] = &p.a[i*depth+r]
 		}
 		whole := i+tile.Rows <= m && (width == tile.Cols || width == tile.Half)
 		to, ldTo := c[i*ldc:], ldc
