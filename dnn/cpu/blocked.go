@@ -11,18 +11,18 @@ import (
 
 // blocked is gonum's implementation with a matrix product of our own, by blocks of
 // package tile, whose operands are copied first: of a, as much as a core's
-// second-level cache holds, eight rows in turn; of b, a panel of 32 columns, which
+// second-level cache holds; of b, a panel of 32 columns, which
 // stays in the first-level cache while all of that goes by.
 type blocked struct{ gonum.Implementation }
 
 const (
 	panelDepth = cached / tile.Cols // of what is summed over
-	panelRows  = 256                // of a; a multiple of tile.Rows
+	panelRows  = 40 * tile.Rows     // of a
 )
 
 // panels is the memory that one product needs.
 type panels struct {
-	a [panelRows * panelDepth]float32 // [group of 8 rows][depth][row]
+	a [panelRows * panelDepth]float32 // [row][depth], or [depth][row] for each group of rows
 	b [panelDepth * tile.Cols]float32 // [depth][column]
 	c [tile.Rows * tile.Cols]float32  // of a block that reaches beyond the edge
 }
@@ -44,29 +44,38 @@ func (z blocked) Sgemm(ta, tb blas.Transpose, m, n, k int, alpha float32, a []fl
 		depth := min(panelDepth, k-l)
 		for row := 0; row < m; row += panelRows {
 			rows := min(panelRows, m-row)
-			p.packA(a[part(ta, row, l, lda):], ta, lda, rows, depth)
+			step, next := p.packA(a[part(ta, row, l, lda):], ta, lda, rows, depth)
 			for col := 0; col < n; col += tile.Cols {
 				width := min(tile.Cols, n-col)
 				p.packB(b[part(tb, l, col, ldb):], tb, ldb, depth, width)
-				p.multiply(rows, depth, width, l > 0 || beta == 1, c[row*ldc+col:], ldc)
+				p.multiply(rows, step, next, depth, width, l > 0 || beta == 1, c[row*ldc+col:], ldc)
 			}
 		}
 	}
 }
 
-// packA copies rows x depth numbers of op(a). What is beyond the rows in the last
-// group of them is left as it is, and used for nothing that is kept.
-func (p *panels) packA(a []float32, t blas.Transpose, ld, rows, depth int) {
+// packA copies rows x depth numbers of op(a), in groups of tile.Rows: a row after
+// the other, or if it is transposed a number of each after the other. It returns
+// how far the numbers of a row, and the rows, are apart then. What is beyond the
+// rows in the last group of them is left as it is, and used for nothing that is
+// kept.
+func (p *panels) packA(a []float32, t blas.Transpose, ld, rows, depth int) (step, row int) {
 	for i := 0; i < rows; i += tile.Rows {
 		to, n := p.a[i*depth:], min(tile.Rows, rows-i)
 		if t == blas.NoTrans {
-			tile.Transpose(to, tile.Rows, a[i*ld:], ld, n, depth)
+			for r := range n {
+				copy(to[r*depth:][:depth], a[(i+r)*ld:])
+			}
 			continue
 		}
 		for l := range depth {
 			copy(to[l*tile.Rows:][:n], a[l*ld+i:])
 		}
 	}
+	if t == blas.NoTrans {
+		return 1, depth
+	}
+	return tile.Rows, 1
 }
 
 // packB copies depth rows and width columns of op(b), and zeros for the columns
@@ -86,14 +95,14 @@ func (p *panels) packB(b []float32, t blas.Transpose, ld, depth, width int) {
 
 // multiply multiplies the panels, and adds the product to what is in c or
 // overwrites it.
-func (p *panels) multiply(m, depth, width int, add bool, c []float32, ldc int) {
-	block := tile.Block{B: &p.b[0], Outer: 1, Inner: depth, StepA: tile.Rows, StepB: tile.Cols}
+func (p *panels) multiply(m, step, row, depth, width int, add bool, c []float32, ldc int) {
+	block := tile.Block{B: &p.b[0], Outer: 1, Inner: depth, StepA: step, StepB: tile.Cols}
 	if width <= tile.Half {
 		block.Narrow = 1
 	}
 	for i := 0; i < m; i += tile.Rows {
 		for r := range block.A {
-			block.A[r] = &p.a[i*depth+r]
+			block.A[r] = &p.a[i*depth+r*row]
 		}
 		whole := i+tile.Rows <= m && (width == tile.Cols || width == tile.Half)
 		to, ldTo := c[i*ldc:], ldc

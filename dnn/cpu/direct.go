@@ -12,7 +12,7 @@ import (
 // For one group of one image, a worker lays out the pixels with their channels
 // last and a border of zeros around. Then the part of a patch that lies in one row
 // of pixels is a run of consecutive numbers, window width x channels, and a block's
-// eight rows are eight patches, wherever they lie:
+// rows are patches, wherever they lie:
 //
 //	y[place][kernel] = b[kernel] + Σ over window rows i, run r  x[place + i, r] w[i, r][kernel]
 //	dw[i, r][kernel] = Σ over images, places                    x[place + i, r] dy[place][kernel]
@@ -252,8 +252,8 @@ func (p *preparation) directBackwardWeights(op dnn.ConvBackwardWeights) []loop {
 	x, dy := p.floats(op.X, op.Batch*op.In.Size()), p.floats(op.DY, op.Batch*op.Out.Size())
 	dw, db := p.floats(op.DW, op.Out.C, g.run*op.Window.H), p.floats(op.DB, op.Out.C)
 	chunk := g.c // channels
-	if g.c%tile.Rows == 0 {
-		chunk = tile.Rows
+	if g.c%8 == 0 {
+		chunk = 8
 	}
 	chunks := g.c / chunk
 	run := ceil(op.Window.W*chunk, tile.Rows) * tile.Rows

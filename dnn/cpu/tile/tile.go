@@ -7,14 +7,16 @@ package tile
 
 import "unsafe"
 
-// The size of a block.
+// The size of a block: as many sums as the registers of AVX2 hold in two halves,
+// beside the operands. A processor that begins two sums of products a cycle and
+// ends each after four needs eight on their way, and some more to choose from.
 const (
-	Rows = 8
+	Rows = 6
 	Cols = 32
 	Half = 16 // columns of a narrow block
 )
 
-// Block is a product of 8 rows and 32 columns:
+// Block is a product of 6 rows and 32 columns:
 //
 //	c[m][n] = init[m][n] + Σ over o < Outer, i < Inner of a[m][o JumpA + i StepA] b[o JumpB + i StepB + n]
 //

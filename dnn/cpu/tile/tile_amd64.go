@@ -30,11 +30,9 @@ func (t *Block) Run() {
 	case has512:
 		block512Narrow(t)
 	case has256:
-		for row := 0; row < Rows; row += 4 {
-			block256(t, row, 0)
-			if t.Narrow == 0 {
-				block256(t, row, Half)
-			}
+		block256(t, 0)
+		if t.Narrow == 0 {
+			block256(t, Half)
 		}
 	default:
 		t.run()
@@ -47,10 +45,10 @@ func block512(t *Block)
 //go:noescape
 func block512Narrow(t *Block)
 
-// block256 computes 4 rows and 16 columns of a block, from the given ones on.
+// block256 computes 16 columns of a block, from the given one on.
 //
 //go:noescape
-func block256(t *Block, row, col int)
+func block256(t *Block, col int)
 
 // transpose8 transposes 8 rows of a count of blocks of 8 columns.
 //

@@ -1,7 +1,7 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-// What the kernels share. DI is the block; R8 to R15 are where the rows of a start;
+// What the kernels share. DI is the block; R8 to R13 are where the rows of a start;
 // AX is how far each of them is; BX is at b. The inner loop counts CX down and adds
 // SI to AX; DX is AX where the inner loop began. On the stack: steps that are left of the
 // outer loop, where b was when the inner loop began, and strides in bytes.
@@ -33,9 +33,7 @@
 	MOVQ (Block_A+16)(DI), R10; \
 	MOVQ (Block_A+24)(DI), R11; \
 	MOVQ (Block_A+32)(DI), R12; \
-	MOVQ (Block_A+40)(DI), R13; \
-	MOVQ (Block_A+48)(DI), R14; \
-	MOVQ (Block_A+56)(DI), R15
+	MOVQ (Block_A+40)(DI), R13
 
 #define ROW512(a, lo, hi) \
 	VBROADCASTSS (a)(AX*1), Z30; \
@@ -65,8 +63,6 @@ TEXT ·block512(SB), NOSPLIT, $40-8
 	LOAD512(Z6, Z7)
 	LOAD512(Z8, Z9)
 	LOAD512(Z10, Z11)
-	LOAD512(Z12, Z13)
-	LOAD512(Z14, Z15)
 	JMP   begin
 
 zero:
@@ -82,10 +78,6 @@ zero:
 	VPXORQ Z9, Z9, Z9
 	VPXORQ Z10, Z10, Z10
 	VPXORQ Z11, Z11, Z11
-	VPXORQ Z12, Z12, Z12
-	VPXORQ Z13, Z13, Z13
-	VPXORQ Z14, Z14, Z14
-	VPXORQ Z15, Z15, Z15
 
 begin:
 	STRIDES
@@ -107,8 +99,6 @@ inner:
 	ROW512(R11, Z6, Z7)
 	ROW512(R12, Z8, Z9)
 	ROW512(R13, Z10, Z11)
-	ROW512(R14, Z12, Z13)
-	ROW512(R15, Z14, Z15)
 	ADDQ SI, AX
 	ADDQ STEPB, BX
 	DECQ CX
@@ -128,8 +118,6 @@ inner:
 	STORE512(Z6, Z7)
 	STORE512(Z8, Z9)
 	STORE512(Z10, Z11)
-	STORE512(Z12, Z13)
-	STORE512(Z14, Z15)
 	VZEROUPPER
 	RET
 
@@ -158,8 +146,6 @@ TEXT ·block512Narrow(SB), NOSPLIT, $40-8
 	LOADNARROW(Z3)
 	LOADNARROW(Z4)
 	LOADNARROW(Z5)
-	LOADNARROW(Z6)
-	LOADNARROW(Z7)
 	JMP   begin
 
 zero:
@@ -169,8 +155,6 @@ zero:
 	VPXORQ Z3, Z3, Z3
 	VPXORQ Z4, Z4, Z4
 	VPXORQ Z5, Z5, Z5
-	VPXORQ Z6, Z6, Z6
-	VPXORQ Z7, Z7, Z7
 
 begin:
 	STRIDES
@@ -191,8 +175,6 @@ inner:
 	ROWNARROW(R11, Z3)
 	ROWNARROW(R12, Z4)
 	ROWNARROW(R13, Z5)
-	ROWNARROW(R14, Z6)
-	ROWNARROW(R15, Z7)
 	ADDQ SI, AX
 	ADDQ STEPB, BX
 	DECQ CX
@@ -212,15 +194,13 @@ inner:
 	STORENARROW(Z3)
 	STORENARROW(Z4)
 	STORENARROW(Z5)
-	STORENARROW(Z6)
-	STORENARROW(Z7)
 	VZEROUPPER
 	RET
 
 #define ROW256(a, lo, hi) \
-	VBROADCASTSS (a)(AX*1), Y10; \
-	VFMADD231PS  Y8, Y10, lo; \
-	VFMADD231PS  Y9, Y10, hi
+	VBROADCASTSS (a)(AX*1), Y14; \
+	VFMADD231PS  Y12, Y14, lo; \
+	VFMADD231PS  Y13, Y14, hi
 
 #define LOAD256(lo, hi) \
 	VMOVUPS (AX), lo; \
@@ -232,24 +212,21 @@ inner:
 	VMOVUPS hi, 32(AX); \
 	ADDQ    CX, AX
 
-// func block256(t *Block, row, col int)
-TEXT ·block256(SB), NOSPLIT, $40-24
+// func block256(t *Block, col int)
+TEXT ·block256(SB), NOSPLIT, $40-16
 	MOVQ  t+0(FP), DI
-	MOVQ  row+8(FP), R12
-	MOVQ  col+16(FP), R13
-	SHLQ  $2, R13 // bytes
 	MOVQ  Block_Init(DI), AX
 	TESTQ AX, AX
 	JZ    zero
+	MOVQ  col+8(FP), CX
+	LEAQ  (AX)(CX*4), AX
 	BYTES(Block_LDInit, CX)
-	MOVQ  R12, DX
-	IMULQ CX, DX
-	ADDQ  DX, AX
-	ADDQ  R13, AX
 	LOAD256(Y0, Y1)
 	LOAD256(Y2, Y3)
 	LOAD256(Y4, Y5)
 	LOAD256(Y6, Y7)
+	LOAD256(Y8, Y9)
+	LOAD256(Y10, Y11)
 	JMP   begin
 
 zero:
@@ -261,16 +238,18 @@ zero:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
 
 begin:
 	STRIDES
-	MOVQ (Block_A+0)(DI)(R12*8), R8
-	MOVQ (Block_A+8)(DI)(R12*8), R9
-	MOVQ (Block_A+16)(DI)(R12*8), R10
-	MOVQ (Block_A+24)(DI)(R12*8), R11
+	ROWS
 	XORQ DX, DX
 	MOVQ Block_B(DI), BX
-	ADDQ R13, BX
+	MOVQ col+8(FP), CX
+	LEAQ (BX)(CX*4), BX
 
 outer:
 	MOVQ DX, AX
@@ -278,12 +257,14 @@ outer:
 	MOVQ Block_Inner(DI), CX
 
 inner:
-	VMOVUPS (BX), Y8
-	VMOVUPS 32(BX), Y9
+	VMOVUPS (BX), Y12
+	VMOVUPS 32(BX), Y13
 	ROW256(R8, Y0, Y1)
 	ROW256(R9, Y2, Y3)
 	ROW256(R10, Y4, Y5)
 	ROW256(R11, Y6, Y7)
+	ROW256(R12, Y8, Y9)
+	ROW256(R13, Y10, Y11)
 	ADDQ SI, AX
 	ADDQ STEPB, BX
 	DECQ CX
@@ -295,15 +276,16 @@ inner:
 	DECQ LEFT
 	JNZ  outer
 
-	MOVQ  Block_C(DI), AX
+	MOVQ Block_C(DI), AX
+	MOVQ col+8(FP), CX
+	LEAQ (AX)(CX*4), AX
 	BYTES(Block_LDC, CX)
-	IMULQ CX, R12
-	ADDQ  R12, AX
-	ADDQ  R13, AX
 	STORE256(Y0, Y1)
 	STORE256(Y2, Y3)
 	STORE256(Y4, Y5)
 	STORE256(Y6, Y7)
+	STORE256(Y8, Y9)
+	STORE256(Y10, Y11)
 	VZEROUPPER
 	RET
 
