@@ -37,9 +37,10 @@ type Conv struct {
 // KernelSize returns the count of weights in one kernel.
 func (c Conv) KernelSize() int { return c.In.C / c.Groups * c.Window.H * c.Window.W }
 
-// ConvForward: y = w * x + b.
+// ConvForward: y = w * x + b or, with Relu, max(w * x + b, 0).
 type ConvForward struct {
 	Conv
+	Relu       bool
 	X, W, B, Y Tensor // w [out channels, in channels/groups, height, width], b [out channels]
 }
 

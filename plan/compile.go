@@ -428,9 +428,17 @@ func (b *builder) forwardOn(i, part int) {
 func (b *builder) fuse(i, part int) bool {
 	for s := len(b.Steps) - 1; s >= 0 && b.Steps[s].Layer >= i; s-- {
 		launch, ok := b.Steps[s].Action.(Launch)
-		if full, isFull := launch.Op.(dnn.FullForward); ok && isFull && b.Steps[s].Layer == i && b.Steps[s].Device == part {
-			full.Relu = true
-			b.Steps[s].Action = Launch{full}
+		if !ok || b.Steps[s].Layer != i || b.Steps[s].Device != part {
+			continue
+		}
+		switch op := launch.Op.(type) {
+		case dnn.ConvForward:
+			op.Relu = true
+			b.Steps[s].Action = Launch{op}
+			return true
+		case dnn.FullForward:
+			op.Relu = true
+			b.Steps[s].Action = Launch{op}
 			return true
 		}
 	}

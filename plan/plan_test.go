@@ -351,35 +351,42 @@ func TestWeightsLieAtTheSamePlace(t *testing.T) {
 	}
 }
 
-// TestReluIsFused: a ReLU after a full layer, which alone reads it, is part of the
-// layer's product, unless somebody wants to look at what it is made of.
+// TestReluIsFused: a ReLU after a convolution or a full layer, which alone reads
+// it, is part of that, unless somebody wants to look at what it is made of.
 func TestReluIsFused(t *testing.T) {
 	net := testNet(t, 2)
 	for _, c := range []struct {
 		o    Options
 		want string
 	}{
-		{Options{}, "fused true, apart 0"},
-		{Options{Mode: Test}, "fused true, apart 0"},
-		{Options{KeepAll: true}, "fused false, apart 2"},
+		{Options{}, "fused 8, apart 2"},
+		{Options{Mode: Test}, "fused 8, apart 2"},
+		{Options{KeepAll: true}, "fused 0, apart 10"},
 	} {
-		fused, apart := false, 0
+		fused, apart := 0, 0
 		for i, s := range compile(t, net, 2, c.o).Steps {
 			if s.Layer < 0 || s.Pass != Forward {
 				continue
 			}
 			name := net.Layers[s.Layer].Name
-			if name == "relu5" {
+			launch, _ := s.Action.(Launch)
+			relu := false
+			switch op := launch.Op.(type) {
+			case dnn.ActivationForward:
 				apart++
+			case dnn.ConvForward:
+				relu = op.Relu
+			case dnn.FullForward:
+				relu = op.Relu
 			}
-			if launch, ok := s.Action.(Launch); ok {
-				full, _ := launch.Op.(dnn.FullForward)
-				if fused = fused || full.Relu; full.Relu && name != "fc5" {
-					t.Errorf("step %d: %s has a ReLU", i, name)
-				}
+			if !relu {
+				continue
+			}
+			if fused++; net.Layers[s.Layer+1].Spec != (model.Activation{Func: model.Relu}) {
+				t.Errorf("step %d: %s has a ReLU", i, name)
 			}
 		}
-		if got := fmt.Sprintf("fused %v, apart %d", fused, apart); got != c.want {
+		if got := fmt.Sprintf("fused %d, apart %d", fused, apart); got != c.want {
 			t.Errorf("%+v: %s, want %s", c.o, got, c.want)
 		}
 	}

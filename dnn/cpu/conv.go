@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"alexnet/dnn"
+	"alexnet/dnn/cpu/vec"
 
 	"gonum.org/v1/gonum/blas"
 )
@@ -68,7 +69,7 @@ func (p *preparation) convForward(op dnn.ConvForward) []loop {
 	w, b := p.floats(op.W, op.Out.C, g.k), p.floats(op.B, op.Out.C)
 	images := g.images()
 	if images > 1 {
-		return g.forwardImages(images, x, w, b, y)
+		return g.forwardImages(images, op.Relu, x, w, b, y)
 	}
 	band := g.band(op.Batch * op.Groups)
 	bands := ceil(op.Out.H, band)
@@ -92,11 +93,17 @@ func (p *preparation) convForward(op dnn.ConvForward) []loop {
 			fill(result[k*g.places+from:][:n], b[group*g.kernels+k])
 		}
 		gemm(blas.NoTrans, blas.NoTrans, g.kernels, n, g.k, w[group*g.kernels*g.k:], g.k, p, ld, 1, result[from:], g.places)
+		if op.Relu {
+			for k := range g.kernels {
+				row := result[k*g.places+from:][:n]
+				vec.Relu(row, row)
+			}
+		}
 	}}}
 }
 
 // forwardImages is the forward pass with several images in one product.
-func (g conv) forwardImages(images int, x, w, b, y []float32) []loop {
+func (g conv) forwardImages(images int, relu bool, x, w, b, y []float32) []loop {
 	cols := images * g.places
 	return []loop{{n: ceil(g.Batch, images) * g.Groups, scratch: (g.k + g.kernels) * cols, body: func(worker *worker, i int) {
 		first, group := i/g.Groups*images, i%g.Groups
@@ -110,6 +117,9 @@ func (g conv) forwardImages(images int, x, w, b, y []float32) []loop {
 			fill(results[k*cols:][:n*g.places], b[group*g.kernels+k])
 		}
 		gemm(blas.NoTrans, blas.NoTrans, g.kernels, n*g.places, g.k, w[group*g.kernels*g.k:], g.k, p, cols, 1, results, cols)
+		if relu {
+			vec.Relu(results, results)
+		}
 		for j := range n {
 			y := groupMaps(y, first+j, g.Groups, group, g.kernels*g.places)
 			for k := range g.kernels {

@@ -153,7 +153,7 @@ func (g *direct) bands() (rows, bands int) {
 // over returns the loop that convolves maps of in with weights w, and writes the
 // result to maps of out. top is the height of the border above, as that to the
 // left.
-func (g direct) over(in, out, w, bias []float32, height, width, top int) loop {
+func (g direct) over(in, out, w, bias []float32, relu bool, height, width, top int) loop {
 	rows, bands := g.bands()
 	line, stride := g.w*g.c, g.Window.Stride
 	tall := (rows-1)*stride + g.Window.H // pixels that a band needs
@@ -171,6 +171,10 @@ func (g direct) over(in, out, w, bias []float32, height, width, top int) loop {
 			b = bias[group*g.cols:]
 		}
 		g.convolve(y, x, w[group*size:], b, y0, y1)
+		if relu {
+			y := y[:(y1-y0)*g.Out.W*g.cols]
+			vec.Relu(y, y)
+		}
 		result := groupMaps(out, image, g.Groups, group, g.kernels*g.places)
 		tile.Transpose(result[y0*g.Out.W:], g.places, y, g.cols, (y1-y0)*g.Out.W, g.kernels)
 	}}
@@ -209,7 +213,7 @@ func (p *preparation) directForward(op dnn.ConvForward) []loop {
 				}
 			}
 		}},
-		g.over(x, y, packed, bias, op.In.H, op.In.W, op.Window.Pad),
+		g.over(x, y, packed, bias, op.Relu, op.In.H, op.In.W, op.Window.Pad),
 	}
 }
 
@@ -240,7 +244,7 @@ func (p *preparation) directBackwardData(op dnn.ConvBackwardData) []loop {
 				}
 			}
 		}},
-		g.over(dy, dx, packed, nil, op.Out.H, op.Out.W, op.Window.H-1-op.Window.Pad),
+		g.over(dy, dx, packed, nil, false, op.Out.H, op.Out.W, op.Window.H-1-op.Window.Pad),
 	}
 }
 

@@ -16,7 +16,7 @@ func (p *preparation) activationForward(op dnn.ActivationForward) []loop {
 	x, y := p.floats(op.X, op.Count), p.floats(op.Y, op.Count)
 	switch op.Func {
 	case dnn.Relu:
-		return blocks(op.Count, func(from, to int) { relu(x[from:to], y[from:to]) })
+		return blocks(op.Count, func(from, to int) { vec.Relu(y[from:to], x[from:to]) })
 	case dnn.Tanh:
 		return blocks(op.Count, func(from, to int) { vec.Tanh(y[from:to], x[from:to]) })
 	case dnn.Sigmoid:
@@ -29,20 +29,11 @@ func (p *preparation) activationForward(op dnn.ActivationForward) []loop {
 	return nil // there is no other
 }
 
-// relu keeps NaN, so that a diverged network is seen to be one. The signs of a
-// layer's sums are anybody's guess, a processor's too: no branch.
-func relu(x, y []float32) {
-	y = y[:len(x)]
-	for i, v := range x {
-		y[i] = max(v, 0)
-	}
-}
-
 func (p *preparation) activationBackward(op dnn.ActivationBackward) []loop {
 	y, dy, dx := p.floats(op.Y, op.Count), p.floats(op.DY, op.Count), p.floats(op.DX, op.Count)
 	switch op.Func {
 	case dnn.Relu:
-		return blocks(op.Count, func(from, to int) { reluGradient(y[from:to], dy[from:to], dx[from:to]) })
+		return blocks(op.Count, func(from, to int) { vec.ReluGradient(dx[from:to], y[from:to], dy[from:to]) })
 	case dnn.Tanh:
 		return blocks(op.Count, func(from, to int) {
 			for i := from; i < to; i++ {
@@ -57,17 +48,6 @@ func (p *preparation) activationBackward(op dnn.ActivationBackward) []loop {
 		})
 	}
 	return nil // there is no other
-}
-
-// reluGradient keeps the gradient where y > 0 or y is NaN: where its bits, as an
-// integer, are. Without a branch, as relu.
-func reluGradient(y, dy, dx []float32) {
-	dy, dx = dy[:len(y)], dx[:len(y)]
-	for i, v := range y {
-		bits := int32(math.Float32bits(v))
-		positive := uint32((-bits &^ bits) >> 31) // all ones if bits > 0, else 0
-		dx[i] = math.Float32frombits(math.Float32bits(dy[i]) & positive)
-	}
 }
 
 // dropout keeps number e of the whole network's batch if

@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"alexnet/dnn"
+	"alexnet/dnn/cpu/vec"
 
 	"gonum.org/v1/gonum/blas"
 )
@@ -30,7 +31,7 @@ func (p *preparation) fullForward(op dnn.FullForward) []loop {
 		if op.Relu {
 			for n := range op.Batch {
 				sums := y[n*op.Out+from:][:width]
-				relu(sums, sums)
+				vec.Relu(sums, sums)
 			}
 		}
 	}}}

@@ -87,7 +87,13 @@ func testConv(t *testing.T, s *source, c dnn.Conv, local bool) {
 		r.run(dnn.ConvBackwardWeights{Conv: c, X: tx, DY: tdy, DW: tdw, DB: tdb})
 	}
 	dw, db := reference.ConvWeights(c, local, wide(x), wide(dy))
-	r.near("y", r.read(ty), reference.Conv(c, local, wide(x), wide(w), wide(b)))
+	y := reference.Conv(c, local, wide(x), wide(w), wide(b))
+	r.near("y", r.read(ty), y)
+	if !local {
+		ty := r.poison(len(dy))
+		r.run(dnn.ConvForward{Conv: c, Relu: true, X: tx, W: tw, B: tb, Y: ty})
+		r.near("y", r.read(ty), reference.Activation(dnn.Relu, y))
+	}
 	r.near("dx", r.read(tdx), reference.ConvData(c, local, wide(w), wide(dy)))
 	r.near("dw", r.read(tdw), dw)
 	r.near("db", r.read(tdb), db)

@@ -224,11 +224,18 @@ func (p *preparation) convForward(o dnn.ConvForward) (binding, error) {
 	w, makeW := c.as(p, o.W, c.weights(), false)
 	y, fromY := c.as(p, o.Y, c.outputs(), true)
 	space, bytes := cu.DevicePtr(p.reserve(int64(algo.Memory))), int64(algo.Memory)
+	var relu binding = nothing
+	if o.Relu {
+		relu, err = p.activationForward(dnn.ActivationForward{Count: o.Batch * o.Out.Size(), Func: dnn.Relu, X: o.Y, Y: o.Y})
+		if err != nil {
+			return nil, err
+		}
+	}
 	return sequence(makeX, makeW, library(func(h *cudnn.Handle, base cu.DevicePtr) error {
 		return h.ConvolutionForward(1, c.x, x.in(base), c.w, w.in(base), c.desc, cudnn.ConvFwdAlgo(algo.Algo), base+space, bytes, 0, c.y, y.in(base))
 	}), fromY, library(func(h *cudnn.Handle, base cu.DevicePtr) error {
 		return h.AddTensor(1, c.bias, p.at[o.B], 1, c.plain, p.at[o.Y])
-	})), p.err
+	}), relu), p.err
 }
 
 func (p *preparation) convBackwardData(o dnn.ConvBackwardData) (binding, error) {

@@ -99,6 +99,14 @@ func (m *Machine) step(i int) {
 	}
 }
 
+// rectified is y or, if relu, max(y, 0).
+func rectified(relu bool, y []float64) []float64 {
+	if relu {
+		return Activation(dnn.Relu, y)
+	}
+	return y
+}
+
 // do is one operation. Results are computed before any is written, so operands
 // may be the same.
 func do(op dnn.Op, at func(dnn.Tensor) []float64) {
@@ -106,7 +114,7 @@ func do(op dnn.Op, at func(dnn.Tensor) []float64) {
 	case dnn.Input:
 		copy(at(o.Y), input(o, at(o.Pixels), at(o.Views), at(o.Mean)))
 	case dnn.ConvForward:
-		copy(at(o.Y), Conv(o.Conv, false, at(o.X), at(o.W), at(o.B)))
+		copy(at(o.Y), rectified(o.Relu, Conv(o.Conv, false, at(o.X), at(o.W), at(o.B))))
 	case dnn.ConvBackwardData:
 		copy(at(o.DX), ConvData(o.Conv, false, at(o.W), at(o.DY)))
 	case dnn.ConvBackwardWeights:
@@ -122,11 +130,7 @@ func do(op dnn.Op, at func(dnn.Tensor) []float64) {
 		copy(at(o.DW), dw)
 		copy(at(o.DB), db)
 	case dnn.FullForward:
-		y := Conv(FullAsConv(o.Full), false, at(o.X), at(o.W), at(o.B))
-		if o.Relu {
-			y = Activation(dnn.Relu, y)
-		}
-		copy(at(o.Y), y)
+		copy(at(o.Y), rectified(o.Relu, Conv(FullAsConv(o.Full), false, at(o.X), at(o.W), at(o.B))))
 	case dnn.FullBackwardData:
 		copy(at(o.DX), ConvData(FullAsConv(o.Full), false, at(o.W), at(o.DY)))
 	case dnn.FullBackwardWeights:

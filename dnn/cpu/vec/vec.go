@@ -34,6 +34,35 @@ func Mul(dst, a, b []float32) {
 	}
 }
 
+// Relu makes dst = max(a, 0). NaN stays NaN, so that a diverged network is seen to
+// be one, and -0 may stay -0.
+func Relu(dst, a []float32) {
+	a = a[:len(dst)]
+	n := whole(len(dst))
+	if n > 0 {
+		relu(&dst[0], &a[0], n)
+	}
+	for i := n; i < len(dst); i++ {
+		dst[i] = max(a[i], 0)
+	}
+}
+
+// ReluGradient makes dst = dy where y > 0 or y is NaN, and 0 elsewhere.
+func ReluGradient(dst, y, dy []float32) {
+	y, dy = y[:len(dst)], dy[:len(dst)]
+	n := whole(len(dst))
+	if n > 0 {
+		reluGradient(&dst[0], &y[0], &dy[0], n)
+	}
+	for i := n; i < len(dst); i++ {
+		// Without a branch, which a processor would have to guess: y's bits as an
+		// integer are above 0, or without the sign above infinity's.
+		bits := int32(math.Float32bits(y[i]))
+		keep := (-bits&^bits)>>31 | (0xff<<23-bits&math.MaxInt32)>>31 // all ones, or 0
+		dst[i] = math.Float32frombits(math.Float32bits(dy[i]) & uint32(keep))
+	}
+}
+
 // Affine makes dst = shift + scale dst.
 func Affine(dst []float32, shift, scale float32) {
 	n := whole(len(dst))

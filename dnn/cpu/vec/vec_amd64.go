@@ -19,6 +19,12 @@ func add(dst, a *float32, n int)
 func mul(dst, a, b *float32, n int)
 
 //go:noescape
+func relu(dst, a *float32, n int)
+
+//go:noescape
+func reluGradient(dst, y, dy *float32, n int)
+
+//go:noescape
 func affine(dst *float32, n int, shift, scale float32)
 
 //go:noescape

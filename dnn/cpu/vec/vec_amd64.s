@@ -40,6 +40,45 @@ next:
 	VZEROUPPER
 	RET
 
+// func relu(dst, a *float32, n int)
+TEXT ·relu(SB), NOSPLIT, $0-24
+	MOVQ   dst+0(FP), DI
+	MOVQ   a+8(FP), SI
+	MOVQ   n+16(FP), CX
+	SHLQ   $2, CX
+	XORQ   AX, AX
+	VXORPS Y1, Y1, Y1
+
+next:
+	VMAXPS  (SI)(AX*1), Y1, Y0 // the number itself if it is NaN
+	VMOVUPS Y0, (DI)(AX*1)
+	ADDQ    $32, AX
+	CMPQ    AX, CX
+	JLT     next
+	VZEROUPPER
+	RET
+
+// func reluGradient(dst, y, dy *float32, n int)
+TEXT ·reluGradient(SB), NOSPLIT, $0-32
+	MOVQ   dst+0(FP), DI
+	MOVQ   y+8(FP), SI
+	MOVQ   dy+16(FP), DX
+	MOVQ   n+24(FP), CX
+	SHLQ   $2, CX
+	XORQ   AX, AX
+	VXORPS Y1, Y1, Y1
+
+next:
+	VMOVUPS (SI)(AX*1), Y0
+	VCMPPS  $0x16, Y1, Y0, Y0 // not at most 0
+	VANDPS  (DX)(AX*1), Y0, Y0
+	VMOVUPS Y0, (DI)(AX*1)
+	ADDQ    $32, AX
+	CMPQ    AX, CX
+	JLT     next
+	VZEROUPPER
+	RET
+
 // func affine(dst *float32, n int, shift, scale float32)
 TEXT ·affine(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), DI

@@ -11,6 +11,8 @@ const never = "vec: there is no assembly here"
 
 func add(dst, a *float32, n int)                            { panic(never) }
 func mul(dst, a, b *float32, n int)                         { panic(never) }
+func relu(dst, a *float32, n int)                           { panic(never) }
+func reluGradient(dst, y, dy *float32, n int)               { panic(never) }
 func affine(dst *float32, n int, shift, scale float32)      { panic(never) }
 func power75(dst *float32, n int)                           { panic(never) }
 func mulDiv(dst, a, b, c *float32, n int)                   { panic(never) }

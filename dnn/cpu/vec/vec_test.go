@@ -61,6 +61,32 @@ func TestArithmetic(t *testing.T) {
 	}
 }
 
+// TestRelu: NaN of either sign goes through, and its gradient.
+func TestRelu(t *testing.T) {
+	odd := []float32{0, float32(math.Copysign(0, -1)), float32(math.NaN()), float32(math.Copysign(math.NaN(), -1)), float32(math.Inf(1)), float32(math.Inf(-1)), 1, -1, math.SmallestNonzeroFloat32, -math.MaxFloat32}
+	r := rand.New(rand.NewPCG(9, 10))
+	for n := range 70 {
+		a, dy, y, dx := make([]float32, n), numbers(r, n), make([]float32, n), make([]float32, n)
+		for i := range a {
+			a[i] = odd[r.IntN(len(odd))]
+		}
+		Relu(y, a)
+		ReluGradient(dx, y, dy)
+		for i, v := range a {
+			want, gradient := v, dy[i]
+			if v <= 0 {
+				want, gradient = 0, 0
+			}
+			if y[i] != want && (y[i] == y[i] || v == v) {
+				t.Fatalf("number %d of %d: %g becomes %g, want %g", i, n, v, y[i], want)
+			}
+			if dx[i] != gradient {
+				t.Fatalf("number %d of %d: the gradient of %g by %g is %g, want %g", i, n, dy[i], v, dx[i], gradient)
+			}
+		}
+	}
+}
+
 // TestMaxWindows: the largest number of each window, the first of equal ones, NaN
 // before all, and nothing written or read around them.
 func TestMaxWindows(t *testing.T) {
