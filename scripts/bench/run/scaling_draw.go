@@ -58,7 +58,11 @@ func panel(s Sweep, label string, xys plotter.XYs, c color.Color) (*plot.Plot, e
 	}
 	line.Color, points.Color, points.Shape = c, c, draw.CircleGlyph{}
 	var ticks plot.ConstantTicks
-	for _, pt := range s.Points {
+	apart := (s.Points[len(s.Points)-1].X - s.Points[0].X) / 20 // or two labels would run into each other
+	for i, pt := range s.Points {
+		if i+1 < len(s.Points) && s.Points[i+1].X-pt.X < apart {
+			pt.Label = ""
+		}
 		ticks = append(ticks, plot.Tick{Value: pt.X, Label: pt.Label})
 	}
 	p.X.Tick.Marker = ticks
