@@ -11,8 +11,8 @@ import (
 
 // blocked is gonum's implementation with a matrix product of our own, by blocks of
 // package tile, whose operands are copied first: of a, as much as a core's
-// second-level cache holds; of b, a panel of 32 columns, which
-// stays in the first-level cache while all of that goes by.
+// second-level cache holds; of b, a panel of 32 columns, which stays in the
+// first-level cache while all of that goes by.
 type blocked struct{ gonum.Implementation }
 
 const (
@@ -96,10 +96,7 @@ func (p *panels) packB(b []float32, t blas.Transpose, ld, depth, width int) {
 // multiply multiplies the panels, and adds the product to what is in c or
 // overwrites it.
 func (p *panels) multiply(m, step, row, depth, width int, add bool, c []float32, ldc int) {
-	block := tile.Block{B: &p.b[0], Outer: 1, Inner: depth, StepA: step, StepB: tile.Cols}
-	if width <= tile.Half {
-		block.Narrow = 1
-	}
+	block := tile.Block{B: &p.b[0], Outer: 1, Inner: depth, StepA: step, StepB: tile.Cols, Narrow: narrow(width)}
 	for i := 0; i < m; i += tile.Rows {
 		for r := range block.A {
 			block.A[r] = &p.a[i*depth+r*row]

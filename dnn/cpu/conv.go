@@ -129,7 +129,7 @@ func (g conv) forwardImages(images int, relu bool, x, w, b, y []float32) []loop 
 	}}}
 }
 
-func fill[T float32 | int64](x []T, v T) {
+func fill(x []float32, v float32) {
 	for i := range x {
 		x[i] = v
 	}

@@ -133,9 +133,9 @@ func (g *direct) convolve(to, x, w, bias []float32, y0, y1 int) {
 	}
 }
 
-// narrow is Block's mark for so many columns.
+// narrow is Block's mark for so many columns, some of which may not be used.
 func narrow(width int) int {
-	if width < tile.Cols {
+	if width <= tile.Half {
 		return 1
 	}
 	return 0
