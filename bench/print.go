@@ -3,23 +3,10 @@ package bench
 import (
 	"fmt"
 	"io"
-	"strconv"
-	"strings"
 	"text/tabwriter"
 
-	"alexnet/internal/measure"
 	"alexnet/plan"
 )
-
-// peakRSS returns the most memory that this process has had at once, or 0 where
-// that is not known.
-func peakRSS() int64 {
-	kB, err := strconv.ParseInt(strings.TrimSuffix(measure.FromFile("/proc/self/status", "VmHWM"), " kB"), 10, 64)
-	if err != nil {
-		return 0
-	}
-	return kB << 10
-}
 
 // Write prints the report: the whole first, then operation by operation.
 func (r *Report) Write(w io.Writer) error {

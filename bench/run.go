@@ -113,7 +113,7 @@ func Run(ctx context.Context, o Options) (_ *Report, err error) {
 	if err != nil {
 		return nil, err
 	}
-	r.PeakRSS = peakRSS() // before the ceilings, which take memory of their own
+	r.PeakRSS, _ = measure.Memory("VmHWM") // 0 where it is not known; before the ceilings, which take memory of their own
 	if o.Whole {
 		return r, nil
 	}

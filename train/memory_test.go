@@ -2,8 +2,6 @@ package train
 
 import (
 	"runtime/debug"
-	"strconv"
-	"strings"
 	"testing"
 
 	"alexnet/internal/measure"
@@ -29,11 +27,11 @@ func TestMemoryStays(t *testing.T) {
 			return
 		}
 		debug.FreeOSMemory() // collects first
-		kB, err := strconv.ParseInt(strings.TrimSuffix(measure.FromFile("/proc/self/status", "VmRSS"), " kB"), 10, 64)
-		if err != nil {
+		bytes, known := measure.Memory("VmRSS")
+		if !known {
 			t.Skip("this system does not tell how much memory a process has")
 		}
-		resident[done] = kB << 10
+		resident[done] = bytes
 	}
 	check(t, Run(t.Context(), c))
 	if grown := resident[1000] - resident[100]; len(resident) != 2 || grown > most {

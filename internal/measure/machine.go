@@ -30,6 +30,13 @@ func FromFile(path, key string) string {
 // CPU returns the model of the machine's processor, or nothing.
 func CPU() string { return FromFile("/proc/cpuinfo", "model name") }
 
+// Memory returns a size of this process in bytes, and whether it is known: VmRSS, what
+// is in use now, or VmHWM, the most that was at once.
+func Memory(key string) (bytes int64, known bool) {
+	kB, err := strconv.ParseInt(strings.TrimSuffix(FromFile("/proc/self/status", key), " kB"), 10, 64)
+	return kB << 10, err == nil
+}
+
 // LastCache returns the size of the first core's largest cache in bytes. It
 // is known on Linux alone.
 func LastCache() (int64, error) { return largestCache("/sys/devices/system/cpu/cpu0/cache") }
