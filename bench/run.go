@@ -195,11 +195,7 @@ func (r *Report) operations(p *plan.Program, ms [][]float64) {
 			at = len(sums)
 			index[k] = at
 			sums = append(sums, make([]float64, len(ms[i])))
-			name := "input"
-			if s.Layer != model.InputIndex {
-				name = p.Net.Layers[s.Layer].Name
-			}
-			r.Operations = append(r.Operations, Operation{Layer: name, Pass: k.pass, What: k.what})
+			r.Operations = append(r.Operations, Operation{Layer: p.LayerName(s.Layer), Pass: k.pass, What: k.what})
 		}
 		for round, v := range ms[i] {
 			sums[at][round] += v

@@ -9,7 +9,8 @@
 // kept by the stream and come out of [Stream.Synchronize].
 //
 // Tensors are float32 unless an operation says otherwise, images first:
-// [batch, channels, height, width], with nothing between the elements.
+// [batch, channels, height, width], with nothing between the elements. Most
+// operations can have them in another [Format], too.
 // Operations overwrite their results; none adds to what was there.
 package dnn
 
@@ -99,6 +100,7 @@ type Stream interface {
 // Rows is the geometry of a copy of Count rows of Width numbers, which start
 // Offset numbers into a buffer and stand Stride numbers apart.
 type Rows struct {
+	Format               Format // of the numbers; their order does not matter
 	Count, Width         int
 	DstOffset, DstStride int
 	SrcOffset, SrcStride int

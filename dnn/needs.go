@@ -13,6 +13,12 @@ type Need struct {
 	Name   string // the operand's field: DX
 	Tensor Tensor
 	Bytes  int64
+
+	// Of numbers that have a format: which, and how many there are, in the order
+	// [Count, Channels, Places], or with channels last [Count, Places, Channels].
+	Numbers                 bool
+	Format                  Format
+	Count, Channels, Places int
 }
 
 // Needs checks the sizes of op and returns what it uses of each operand. A
@@ -67,7 +73,23 @@ func (n *needs) bytes(name string, t Tensor, bytes int64) {
 	if t == 0 {
 		n.fail("%s is no tensor", name)
 	}
-	n.list = append(n.list, Need{name, t, bytes})
+	n.list = append(n.list, Need{Name: name, Tensor: t, Bytes: bytes})
+}
+
+// numbers adds an operand of numbers in a format.
+func (n *needs) numbers(name string, t Tensor, f Format, count, channels, places int) {
+	if f > BFloat16Last {
+		n.fail("unknown format %d", f)
+		return
+	}
+	n.bytes(name, t, f.Bytes()*n.count(count, channels, places))
+	last := &n.list[len(n.list)-1]
+	last.Numbers, last.Format, last.Count, last.Channels, last.Places = true, f, count, channels, places
+}
+
+// line adds an operand of numbers whose order does not matter.
+func (n *needs) line(name string, t Tensor, f Format, sizes ...int) {
+	n.numbers(name, t, f, int(n.count(sizes...)), 1, 1)
 }
 
 // words adds an operand of numbers of 4 bytes.
@@ -79,99 +101,119 @@ func (n *needs) of(op Op) {
 	switch o := op.(type) {
 	case Input:
 		n.input(o)
+	case Convert:
+		n.maps("X", o.X, o.From, o.Batch, o.Shape)
+		n.maps("Y", o.Y, o.To, o.Batch, o.Shape)
+	case Narrow:
+		n.kernels("X", o.X, Float32, o.Count, o.Kernels)
+		n.kernels("Y", o.Y, BFloat16Last, o.Count, o.Kernels)
 	case ConvForward:
 		n.conv(o.Conv)
-		n.maps("X", o.X, o.Batch, o.In)
-		n.words("W", o.W, o.Out.C, o.In.C/max(o.Groups, 1), o.Window.H, o.Window.W)
-		n.words("B", o.B, o.Out.C)
-		n.maps("Y", o.Y, o.Batch, o.Out)
+		n.maps("X", o.X, o.Format, o.Batch, o.In)
+		n.weights("W", o.W, o.Conv)
+		n.line("B", o.B, o.Format, o.Out.C)
+		n.maps("Y", o.Y, o.Format, o.Batch, o.Out)
 	case ConvBackwardData:
 		n.conv(o.Conv)
-		n.words("W", o.W, o.Out.C, o.In.C/max(o.Groups, 1), o.Window.H, o.Window.W)
-		n.maps("DY", o.DY, o.Batch, o.Out)
-		n.maps("DX", o.DX, o.Batch, o.In)
+		n.weights("W", o.W, o.Conv)
+		n.maps("DY", o.DY, o.Format, o.Batch, o.Out)
+		n.maps("DX", o.DX, o.Format, o.Batch, o.In)
 	case ConvBackwardWeights:
 		n.conv(o.Conv)
-		n.maps("X", o.X, o.Batch, o.In)
-		n.maps("DY", o.DY, o.Batch, o.Out)
-		n.words("DW", o.DW, o.Out.C, o.In.C/max(o.Groups, 1), o.Window.H, o.Window.W)
+		n.maps("X", o.X, o.Format, o.Batch, o.In)
+		n.maps("DY", o.DY, o.Format, o.Batch, o.Out)
+		n.weights("DW", o.DW, o.Conv)
 		n.words("DB", o.DB, o.Out.C)
 	case LocalForward:
 		n.conv(o.Conv)
-		n.maps("X", o.X, o.Batch, o.In)
+		n.only(o.Format, Float32)
+		n.maps("X", o.X, Float32, o.Batch, o.In)
 		n.words("W", o.W, o.Out.C, o.Out.H, o.Out.W, o.In.C/max(o.Groups, 1), o.Window.H, o.Window.W)
-		n.maps("B", o.B, 1, o.Out)
-		n.maps("Y", o.Y, o.Batch, o.Out)
+		n.maps("B", o.B, Float32, 1, o.Out)
+		n.maps("Y", o.Y, Float32, o.Batch, o.Out)
 	case LocalBackwardData:
 		n.conv(o.Conv)
+		n.only(o.Format, Float32)
 		n.words("W", o.W, o.Out.C, o.Out.H, o.Out.W, o.In.C/max(o.Groups, 1), o.Window.H, o.Window.W)
-		n.maps("DY", o.DY, o.Batch, o.Out)
-		n.maps("DX", o.DX, o.Batch, o.In)
+		n.maps("DY", o.DY, Float32, o.Batch, o.Out)
+		n.maps("DX", o.DX, Float32, o.Batch, o.In)
 	case LocalBackwardWeights:
 		n.conv(o.Conv)
-		n.maps("X", o.X, o.Batch, o.In)
-		n.maps("DY", o.DY, o.Batch, o.Out)
+		n.only(o.Format, Float32)
+		n.maps("X", o.X, Float32, o.Batch, o.In)
+		n.maps("DY", o.DY, Float32, o.Batch, o.Out)
 		n.words("DW", o.DW, o.Out.C, o.Out.H, o.Out.W, o.In.C/max(o.Groups, 1), o.Window.H, o.Window.W)
-		n.maps("DB", o.DB, 1, o.Out)
+		n.maps("DB", o.DB, Float32, 1, o.Out)
 	case FullForward:
 		n.full(o.Full)
-		n.words("X", o.X, o.Batch, o.In)
-		n.words("W", o.W, o.Out, o.In/max(o.Groups, 1))
-		n.words("B", o.B, o.Out)
-		n.words("Y", o.Y, o.Batch, o.Out)
+		n.line("X", o.X, o.Format, o.Batch, o.In)
+		n.line("W", o.W, o.Format, o.Out, o.In/max(o.Groups, 1))
+		n.line("B", o.B, o.Format, o.Out)
+		n.line("Y", o.Y, o.Format, o.Batch, o.Out)
 	case FullBackwardData:
 		n.full(o.Full)
-		n.words("W", o.W, o.Out, o.In/max(o.Groups, 1))
-		n.words("DY", o.DY, o.Batch, o.Out)
-		n.words("DX", o.DX, o.Batch, o.In)
+		n.line("W", o.W, o.Format, o.Out, o.In/max(o.Groups, 1))
+		n.line("DY", o.DY, o.Format, o.Batch, o.Out)
+		n.line("DX", o.DX, o.Format, o.Batch, o.In)
 	case FullBackwardWeights:
 		n.full(o.Full)
-		n.words("X", o.X, o.Batch, o.In)
-		n.words("DY", o.DY, o.Batch, o.Out)
-		n.words("DW", o.DW, o.Out, o.In/max(o.Groups, 1))
+		n.line("X", o.X, o.Format, o.Batch, o.In)
+		n.line("DY", o.DY, o.Format, o.Batch, o.Out)
+		n.line("DW", o.DW, o.Format, o.Out, o.In/max(o.Groups, 1))
 		n.words("DB", o.DB, o.Out)
 	case ActivationForward:
 		n.function(o.Func)
-		n.words("X", o.X, o.Count)
-		n.words("Y", o.Y, o.Count)
+		n.line("X", o.X, o.Format, o.Count)
+		n.line("Y", o.Y, o.Format, o.Count)
 	case ActivationBackward:
 		n.function(o.Func)
-		n.words("Y", o.Y, o.Count)
-		n.words("DY", o.DY, o.Count)
-		n.words("DX", o.DX, o.Count)
+		n.line("Y", o.Y, o.Format, o.Count)
+		n.line("DY", o.DY, o.Format, o.Count)
+		n.line("DX", o.DX, o.Format, o.Count)
 	case MaxPoolForward:
 		n.pool(o.Pool)
-		n.maps("X", o.X, o.Batch, o.In)
-		n.maps("Y", o.Y, o.Batch, o.Out)
-		n.maps("Where", o.Where, o.Batch, o.Out)
+		n.maps("X", o.X, o.Format, o.Batch, o.In)
+		n.maps("Y", o.Y, o.Format, o.Batch, o.Out)
+		n.words("Where", o.Where, o.Batch, o.Out.C, o.Out.H, o.Out.W)
 	case MaxPoolBackward:
 		n.pool(o.Pool)
-		n.maps("Where", o.Where, o.Batch, o.Out)
-		n.maps("DY", o.DY, o.Batch, o.Out)
-		n.maps("DX", o.DX, o.Batch, o.In)
+		n.words("Where", o.Where, o.Batch, o.Out.C, o.Out.H, o.Out.W)
+		n.maps("DY", o.DY, o.Format, o.Batch, o.Out)
+		n.maps("DX", o.DX, o.Format, o.Batch, o.In)
 	case AvgPoolForward:
 		n.pool(o.Pool)
-		n.maps("X", o.X, o.Batch, o.In)
-		n.maps("Y", o.Y, o.Batch, o.Out)
+		n.maps("X", o.X, o.Format, o.Batch, o.In)
+		n.maps("Y", o.Y, o.Format, o.Batch, o.Out)
 	case AvgPoolBackward:
 		n.pool(o.Pool)
-		n.maps("DY", o.DY, o.Batch, o.Out)
-		n.maps("DX", o.DX, o.Batch, o.In)
+		n.maps("DY", o.DY, o.Format, o.Batch, o.Out)
+		n.maps("DX", o.DX, o.Format, o.Batch, o.In)
 	case LRNForward:
 		n.lrn(o.LRN)
-		n.maps("X", o.X, o.Batch, o.Shape)
-		n.maps("Y", o.Y, o.Batch, o.Shape)
+		n.maps("X", o.X, o.Format, o.Batch, o.Shape)
+		n.maps("Y", o.Y, o.Format, o.Batch, o.Shape)
 	case LRNBackward:
 		n.lrn(o.LRN)
-		n.maps("X", o.X, o.Batch, o.Shape)
-		n.maps("Y", o.Y, o.Batch, o.Shape)
-		n.maps("DY", o.DY, o.Batch, o.Shape)
-		n.maps("DX", o.DX, o.Batch, o.Shape)
+		n.maps("X", o.X, o.Format, o.Batch, o.Shape)
+		n.maps("Y", o.Y, o.Format, o.Batch, o.Shape)
+		n.maps("DY", o.DY, o.Format, o.Batch, o.Shape)
+		n.maps("DX", o.DX, o.Format, o.Batch, o.Shape)
+	case NormPoolForward:
+		n.normPool(o.NormPool)
+		n.maps("X", o.X, o.LRN.Format, o.LRN.Batch, o.LRN.Shape)
+		n.maps("Y", o.Y, o.LRN.Format, o.LRN.Batch, o.Pool.Out)
+		n.bytes("Where", o.Where, n.count(o.LRN.Batch, o.Pool.Out.C, o.Pool.Out.H, o.Pool.Out.W))
+	case NormPoolBackward:
+		n.normPool(o.NormPool)
+		n.maps("X", o.X, o.LRN.Format, o.LRN.Batch, o.LRN.Shape)
+		n.bytes("Where", o.Where, n.count(o.LRN.Batch, o.Pool.Out.C, o.Pool.Out.H, o.Pool.Out.W))
+		n.maps("DY", o.DY, o.LRN.Format, o.LRN.Batch, o.Pool.Out)
+		n.maps("DX", o.DX, o.LRN.Format, o.LRN.Batch, o.LRN.Shape)
 	case Dropout:
 		n.dropout(o)
 	case Scale:
-		n.words("X", o.X, o.Count)
-		n.words("Y", o.Y, o.Count)
+		n.line("X", o.X, o.Format, o.Count)
+		n.line("Y", o.Y, o.Format, o.Count)
 	case SoftmaxForward:
 		n.words("X", o.X, o.Batch, o.Classes)
 		n.words("Y", o.Y, o.Batch, o.Classes)
@@ -184,22 +226,41 @@ func (n *needs) of(op Op) {
 	case Sum:
 		n.sum(o)
 	case Update:
-		if o.Index < 0 || o.Index > maxCount {
-			n.fail("rate number %d", o.Index)
-			return
-		}
-		n.bytes("Control", o.Control, ControlBytes(o.Index+1))
-		n.words("G", o.G, o.Count)
-		n.words("W", o.W, o.Count)
-		n.words("V", o.V, o.Count)
+		n.update(o)
 	default:
 		n.err = errors.New("not an operation of package dnn")
 	}
 }
 
-func (n *needs) maps(name string, t Tensor, batch int, s Shape) {
+func (n *needs) maps(name string, t Tensor, f Format, batch int, s Shape) {
 	n.area("maps", s.H, s.W)
-	n.words(name, t, batch, s.C, s.H, s.W)
+	n.numbers(name, t, f, batch, s.C, s.H*s.W)
+}
+
+// weights adds a convolution's weights or their gradients.
+func (n *needs) weights(name string, t Tensor, c Conv) {
+	n.numbers(name, t, c.Format, c.Out.C, c.In.C/max(c.Groups, 1), c.Window.H*c.Window.W)
+}
+
+// kernels adds a weight: itself, in float32, or its copy.
+func (n *needs) kernels(name string, t Tensor, f Format, count int, k Kernels) {
+	n.count(k.C, k.H, k.W)
+	if k.Fold != (Fold{}) && (k.Side < 1 || k.Channels < 1 || k.Side > maxSide || n.count(k.Side, k.Side, k.C) > int64(k.Channels)) {
+		n.fail("kernels of %d channels, folded by %d into %d", k.C, k.Side, k.Channels)
+		return
+	}
+	if f == Float32 {
+		n.words(name, t, count, k.C, k.H, k.W)
+		return
+	}
+	s := k.Copied()
+	n.bytes(name, t, f.Bytes()*n.count(count, s.C, s.H, s.W))
+}
+
+func (n *needs) only(f, can Format) {
+	if f != can {
+		n.fail("numbers in %v, but it is done in %v alone", f, can)
+	}
 }
 
 // area checks that the places of a map or a window can be counted in an int32.
@@ -220,13 +281,28 @@ func (n *needs) input(o Input) {
 	n.bytes("Pixels", o.Pixels, n.count(o.Batch, o.Out.H, o.Out.W, o.Out.C))
 	n.words("Views", o.Views, o.Batch, ViewFloats)
 	n.words("Mean", o.Mean, o.MeanH, o.MeanW, o.Out.C)
-	n.maps("Y", o.Y, o.Batch, o.Out)
+	n.maps("Y", o.Y, o.Format, o.Batch, n.made(o))
 }
+
+// made returns the shape of an image that Input makes.
+func (n *needs) made(o Input) Shape {
+	f := o.Fold
+	switch {
+	case f == (Fold{}):
+		return o.Out
+	case f.Side < 1 || f.Channels < 1 || o.Pad < 0 || max(f.Side, o.Pad) > maxSide || n.count(f.Side, f.Side, o.Out.C) > int64(f.Channels) || o.Folded.C != f.Channels:
+		n.fail("images of %d channels, with a pad of %d, folded by %d into %d, in maps of %d channels", o.Out.C, o.Pad, f.Side, f.Channels, o.Folded.C)
+	}
+	return o.Folded
+}
+
+// maxSide bounds sides, strides and pads, so that no place overflows.
+const maxSide = 1 << 24
 
 // window checks a window and the sides of the maps it slides over and makes, and
 // that no place in them overflows.
 func (n *needs) window(w Window, in, out Shape) {
-	const limit = 1 << 24
+	const limit = maxSide
 	if w.H < 1 || w.W < 1 || w.Stride < 1 || w.Pad < 0 || max(w.H, w.W, w.Stride, w.Pad) > limit {
 		n.fail("window %dx%d, stride %d, pad %d: sides and stride must be 1 or more, pad 0 or more, all at most %d", w.H, w.W, w.Stride, w.Pad, limit)
 	}
@@ -242,7 +318,17 @@ func (n *needs) conv(c Conv) {
 	n.groups(c.Groups, c.In.C, c.Out.C, "maps")
 }
 
-func (n *needs) full(f Full) { n.groups(f.Groups, f.In, f.Out, "numbers") }
+func (n *needs) full(f Full) {
+	n.groups(f.Groups, f.In, f.Out, "numbers")
+	n.flat(f.Format)
+}
+
+// flat checks the format of an operation that sees no places.
+func (n *needs) flat(f Format) {
+	if f == BFloat16Last {
+		n.fail("numbers in %v, but it sees no places: %v or %v", f, Float32, BFloat16)
+	}
+}
 
 func (n *needs) groups(groups, in, out int, what string) {
 	if groups < 1 || in%groups != 0 || out%groups != 0 {
@@ -271,10 +357,28 @@ func (n *needs) pool(o Pool) {
 
 func (n *needs) lrn(o LRN) {
 	n.count(o.Size)
+	if o.Within {
+		n.only(o.Format, Float32)
+	}
 	n.groups(o.Groups, o.Shape.C, o.Shape.C, "maps")
 }
 
+// normPool checks that the pool takes what the normalisation makes.
+func (n *needs) normPool(o NormPool) {
+	n.lrn(o.LRN)
+	n.pool(o.Pool)
+	if o.LRN.Within || o.LRN.Batch != o.Pool.Batch || o.LRN.Format != o.Pool.Format || o.LRN.Shape != o.Pool.In {
+		n.fail("a pool of %d images of %v in %v after a normalisation of %d of %v in %v, within maps: %v",
+			o.Pool.Batch, o.Pool.In, o.Pool.Format, o.LRN.Batch, o.LRN.Shape, o.LRN.Format, o.LRN.Within)
+	}
+	const most = 256 // places that a byte can tell
+	if n.count(o.Pool.Window.H, o.Pool.Window.W) > most {
+		n.fail("windows of %dx%d: more than %d places", o.Pool.Window.H, o.Pool.Window.W, most)
+	}
+}
+
 func (n *needs) dropout(o Dropout) {
+	n.flat(o.Format)
 	n.count(o.Batch, o.Features)
 	if o.First < 0 || o.First > o.Features-o.Count {
 		n.fail("numbers %d to %d of an image that has %d", o.First, o.First+o.Count, o.Features)
@@ -283,8 +387,33 @@ func (n *needs) dropout(o Dropout) {
 		n.fail("rate %g is not in 0 to 1", o.Rate)
 	}
 	n.bytes("Control", o.Control, ControlBytes(0))
-	n.words("X", o.X, o.Batch, o.Count)
-	n.words("Y", o.Y, o.Batch, o.Count)
+	n.line("X", o.X, o.Format, o.Batch, o.Count)
+	n.line("Y", o.Y, o.Format, o.Batch, o.Count)
+}
+
+func (n *needs) update(o Update) {
+	rates := 0
+	for _, p := range o.Params {
+		if p.Index < 0 || p.Index > maxCount {
+			n.fail("rate number %d", p.Index)
+			return
+		}
+		rates = max(rates, p.Index+1)
+	}
+	n.bytes("Control", o.Control, ControlBytes(rates))
+	for i, p := range o.Params {
+		name := func(s string) string { return fmt.Sprintf("Params[%d].%s", i, s) }
+		g := Float32
+		if p.Narrow {
+			g = BFloat16Last
+		}
+		n.kernels(name("G"), p.G, g, p.Count, p.Kernels)
+		n.kernels(name("W"), p.W, Float32, p.Count, p.Kernels)
+		n.kernels(name("V"), p.V, Float32, p.Count, p.Kernels)
+		if p.Copy != 0 {
+			n.kernels(name("Copy"), p.Copy, BFloat16Last, p.Count, p.Kernels)
+		}
+	}
 }
 
 func (n *needs) sum(o Sum) {
@@ -306,5 +435,5 @@ func (n *needs) slab(name string, s Slab, o Sum) {
 		n.fail("%s: rows start at %d, %d apart", name, s.Offset, s.Stride)
 		return
 	}
-	n.bytes(name, s.T, 4*(int64(s.Offset)+int64(o.Rows-1)*int64(s.Stride)+int64(o.Width)))
+	n.line(name, s.T, o.Format, s.Offset+(o.Rows-1)*s.Stride+o.Width)
 }

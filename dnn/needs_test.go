@@ -20,9 +20,9 @@ func TestNeedsBoundsAreas(t *testing.T) {
 		"local in":      func(s Shape) Op { return LocalBackwardData{Conv: conv(s, small, small), W: 1, DY: 2, DX: 3} },
 		"local out":     func(s Shape) Op { return LocalForward{Conv: conv(small, s, small), X: 1, W: 2, B: 3, Y: 4} },
 		"local window":  func(s Shape) Op { return LocalBackwardWeights{Conv: conv(small, small, s), X: 1, DY: 2, DW: 3, DB: 4} },
-		"max pool":      func(s Shape) Op { return MaxPoolForward{Pool: Pool{1, s, s, one}, X: 1, Y: 2, Where: 3} },
-		"avg pool in":   func(s Shape) Op { return AvgPoolForward{Pool: Pool{1, s, small, one}, X: 1, Y: 2} },
-		"avg pool back": func(s Shape) Op { return AvgPoolBackward{Pool: Pool{1, s, small, one}, DY: 1, DX: 2} },
+		"max pool":      func(s Shape) Op { return MaxPoolForward{Pool: Pool{1, Float32, s, s, one}, X: 1, Y: 2, Where: 3} },
+		"avg pool in":   func(s Shape) Op { return AvgPoolForward{Pool: Pool{1, Float32, s, small, one}, X: 1, Y: 2} },
+		"avg pool back": func(s Shape) Op { return AvgPoolBackward{Pool: Pool{1, Float32, s, small, one}, DY: 1, DX: 2} },
 		"LRN":           func(s Shape) Op { return LRNForward{LRN: LRN{Batch: 1, Groups: 1, Shape: s, Size: 5}, X: 1, Y: 2} },
 		"LRN within, dx": func(s Shape) Op {
 			return LRNBackward{LRN: LRN{Batch: 1, Groups: 1, Shape: s, Size: 5, Within: true}, X: 1, Y: 2, DY: 3, DX: 4}

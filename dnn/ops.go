@@ -12,13 +12,35 @@ type Op interface {
 // mean is mirrored with them.
 type Input struct {
 	Batch        int
+	Format       Format
 	Out          Shape // of the patch
 	MeanH, MeanW int   // of the stored images
+
+	// If Fold is not zero, Y is the patch with Pad zeros before each row and column
+	// and as many behind as there is room for, folded to a shape of Folded.
+	Fold   Fold
+	Pad    int
+	Folded Shape
 
 	Pixels Tensor // uint8 [batch, height, width, channels]
 	Views  Tensor // [batch, ViewFloats]
 	Mean   Tensor // [mean height, mean width, channels]
 	Y      Tensor
+}
+
+// Convert makes maps of another format.
+type Convert struct {
+	Batch    int
+	Shape    Shape
+	From, To Format
+	X, Y     Tensor
+}
+
+// Narrow makes the bfloat16 copy of a weight, [Count, C, H, W] of Kernels.
+type Narrow struct {
+	Count   int
+	Kernels Kernels
+	X, Y    Tensor
 }
 
 // Window is a sliding window. Pixels outside the input are zero for
@@ -27,9 +49,12 @@ type Input struct {
 type Window struct{ H, W, Stride, Pad int }
 
 // Conv is the geometry of a convolution, with kernels shared between places or,
-// for the Local operations, not shared.
+// for the Local operations, which are float32, not shared. Weights and their
+// gradients have the order and the numbers of the maps' format, and so have biases
+// their numbers; gradients of biases are float32.
 type Conv struct {
 	Batch, Groups int
+	Format        Format
 	In, Out       Shape
 	Window        Window
 }
@@ -75,8 +100,12 @@ type LocalBackwardWeights struct {
 }
 
 // Full is the geometry of a fully connected layer. Groups parts of the inputs
-// feed Groups parts of the outputs.
-type Full struct{ Batch, Groups, In, Out int }
+// feed Groups parts of the outputs. All tensors have the numbers of the format,
+// Float32 or BFloat16, but for gradients of biases, which are float32.
+type Full struct {
+	Batch, Groups, In, Out int
+	Format                 Format
+}
 
 // FullForward: y = x wᵀ + b or, with Relu, max(x wᵀ + b, 0).
 type FullForward struct {
@@ -109,14 +138,16 @@ const (
 
 // ActivationForward: y = f(x). Y may be X.
 type ActivationForward struct {
-	Count int
-	Func  Func
-	X, Y  Tensor
+	Count  int
+	Format Format
+	Func   Func
+	X, Y   Tensor
 }
 
 // ActivationBackward makes the gradient by x from that by y. DX may be DY.
 type ActivationBackward struct {
 	Count     int
+	Format    Format
 	Func      Func
 	Y, DY, DX Tensor
 }
@@ -124,6 +155,7 @@ type ActivationBackward struct {
 // Pool is the geometry of a pool.
 type Pool struct {
 	Batch   int
+	Format  Format
 	In, Out Shape
 	Window  Window
 }
@@ -160,6 +192,7 @@ type AvgPoolBackward struct {
 // by the count of terms; cuDNN's lrnAlpha is Alpha times that count.
 type LRN struct {
 	Batch, Groups  int
+	Format         Format // Float32 if Within
 	Shape          Shape
 	Size           int
 	Alpha, Beta, K float64
@@ -178,12 +211,36 @@ type LRNBackward struct {
 	X, Y, DY, DX Tensor
 }
 
+// NormPool is response normalisation across maps with a max pool of what it makes,
+// which is not kept. Batch and format of both are the same, and so are the shape
+// that is normalised and what the pool reads. Windows have at most 256 pixels.
+type NormPool struct {
+	LRN  LRN
+	Pool Pool
+}
+
+// NormPoolForward normalises and pools.
+type NormPoolForward struct {
+	NormPool
+	X, Y  Tensor
+	Where Tensor // uint8, in the order of y: place of the largest pixel in its window
+}
+
+// NormPoolBackward makes the gradient by x. If Relu, x is what a ReLU made, and dx
+// the gradient by what it made it of: 0 where x is.
+type NormPoolBackward struct {
+	NormPool
+	Relu             bool
+	X, Where, DY, DX Tensor
+}
+
 // Dropout sets numbers to zero with probability Rate. Which, depends on the seed
 // and, over the whole network's batch, on the step and the number's place, so
 // that columns on different devices and columns merged on one drop the same:
 // feature f of image i of a batch is number i*Features + First + f.
 type Dropout struct {
-	Batch, Count    int // Count numbers of each image
+	Batch, Count    int    // Count numbers of each image
+	Format          Format // Float32 or BFloat16
 	First, Features int
 	Rate            float64
 	Seed            uint64
@@ -195,6 +252,7 @@ type Dropout struct {
 // Scale: y = Factor x. Y may be X.
 type Scale struct {
 	Count  int
+	Format Format
 	Factor float32
 	X, Y   Tensor
 }
@@ -225,24 +283,41 @@ type Slab struct {
 // Sum adds slabs: y = x1 + x2 + ... A sum of one is a copy.
 type Sum struct {
 	Rows, Width int
+	Format      Format
 	X           []Slab
 	Y           Slab
 }
 
-// Update is the step of section 5,
+// Update is the step of section 5 for each of a network's parameters,
 //
 //	v ← Momentum v − Decay ε w − ε g,  w ← w + v
 //
 // with ε = Rate times rate number Index of Control.
 type Update struct {
-	Count                 int
-	Momentum, Decay, Rate float32
-	Index                 int
-	Control, G, W, V      Tensor
+	Momentum float32
+	Control  Tensor
+	Params   []Param
+}
+
+// Param is a weight, or a bias, that is updated: Count kernels.
+type Param struct {
+	Count       int
+	Kernels     Kernels
+	Decay, Rate float32
+	Index       int
+	G, W, V     Tensor
+	Narrow      bool   // g is bfloat16 in the order of the copy; else it is like w
+	Copy        Tensor // if there is one, the bfloat16 copy of w, of which the zeros that fill up are left as they are
 }
 
 func (o Input) Operands() (r, w []Tensor) {
 	return []Tensor{o.Pixels, o.Views, o.Mean}, []Tensor{o.Y}
+}
+func (o Convert) Operands() (r, w []Tensor) {
+	return []Tensor{o.X}, []Tensor{o.Y}
+}
+func (o Narrow) Operands() (r, w []Tensor) {
+	return []Tensor{o.X}, []Tensor{o.Y}
 }
 func (o ConvForward) Operands() (r, w []Tensor) {
 	return []Tensor{o.X, o.W, o.B}, []Tensor{o.Y}
@@ -295,6 +370,12 @@ func (o LRNForward) Operands() (r, w []Tensor) {
 func (o LRNBackward) Operands() (r, w []Tensor) {
 	return []Tensor{o.X, o.Y, o.DY}, []Tensor{o.DX}
 }
+func (o NormPoolForward) Operands() (r, w []Tensor) {
+	return []Tensor{o.X}, []Tensor{o.Y, o.Where}
+}
+func (o NormPoolBackward) Operands() (r, w []Tensor) {
+	return []Tensor{o.X, o.Where, o.DY}, []Tensor{o.DX}
+}
 func (o Dropout) Operands() (r, w []Tensor) {
 	return []Tensor{o.Control, o.X}, []Tensor{o.Y}
 }
@@ -314,5 +395,13 @@ func (o Sum) Operands() (r, w []Tensor) {
 	return r, []Tensor{o.Y.T}
 }
 func (o Update) Operands() (r, w []Tensor) {
-	return []Tensor{o.Control, o.G, o.W, o.V}, []Tensor{o.W, o.V}
+	r = append(r, o.Control)
+	for _, p := range o.Params {
+		r = append(r, p.G, p.W, p.V)
+		w = append(w, p.W, p.V)
+		if p.Copy != 0 {
+			w = append(w, p.Copy)
+		}
+	}
+	return r, w
 }

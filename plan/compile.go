@@ -77,7 +77,11 @@ func Compile(net *model.Net, devices []string, o Options) (*Program, error) {
 		}
 	}
 	b.Update = len(b.Steps)
-	b.Steps = append(b.Steps, b.updates...)
+	for part, params := range b.updates {
+		if len(params) > 0 {
+			b.launch(WholeNet, Update, part, dnn.Update{Momentum: float32(net.Train.Momentum), Control: b.control[part], Params: params})
+		}
+	}
 	if err := b.layout(o.KeepAll); err != nil {
 		return nil, err
 	}
@@ -104,7 +108,7 @@ type builder struct {
 	control []dnn.Tensor     // [part]
 	labels  dnn.Tensor
 	stats   dnn.Tensor
-	updates []Step // to come after all others
+	updates [][]dnn.Param // [part] to come after all others
 }
 
 func newBuilder(net *model.Net, devices []string, o Options) *builder {
@@ -123,7 +127,7 @@ func newBuilder(net *model.Net, devices []string, o Options) *builder {
 		readers: make([][]int, n), learns: make([]bool, n),
 		input: make([]dnn.Tensor, parts), control: make([]dnn.Tensor, parts),
 		in: table(), out: table(), where: table(), dIn: table(),
-		alias: make([][]bool, n), params: make([][][]dnn.Tensor, n),
+		alias: make([][]bool, n), params: make([][][]dnn.Tensor, n), updates: make([][]dnn.Param, parts),
 	}
 	for _, name := range devices {
 		b.Devices = append(b.Devices, &Device{Name: name, Tensors: make([]Tensor, 1)})
@@ -626,10 +630,8 @@ func (b *builder) learn(i, part int, op func(dw, db dnn.Tensor) dnn.Op) {
 		if rate == 0 {
 			return
 		}
-		b.updates = append(b.updates, Step{Layer: i, Pass: Update, Device: part, Stream: Compute, Action: Launch{dnn.Update{
-			Count: int(tensor(t).Bytes / 4), Momentum: float32(b.Net.Train.Momentum),
-			Decay: float32(b.Net.Train.Decay * decay), Rate: float32(rate), Index: i,
-			Control: b.control[part], G: g, W: t, V: v}}})
+		b.updates[part] = append(b.updates[part], dnn.Param{Count: int(tensor(t).Bytes / 4), Kernels: dnn.Kernels{C: 1, H: 1, W: 1},
+			Decay: float32(b.Net.Train.Decay * decay), Rate: float32(rate), Index: i, G: g, W: t, V: v})
 	}
 	update(tensors[0], dw, tensors[2], p.Rate, p.Decay)
 	update(tensors[1], db, tensors[3], p.BiasRate, p.BiasDecay)

@@ -128,9 +128,12 @@ func (p Pass) String() string {
 	return [...]string{"feed", "forward", "backward", "update", "result"}[p]
 }
 
+// WholeNet stands in the place of a layer where a step is for all of them.
+const WholeNet = model.InputIndex - 1
+
 // Step is one piece of work on one stream.
 type Step struct {
-	Layer  int // index in the network, or model.InputIndex
+	Layer  int // index in the network, model.InputIndex, or WholeNet
 	Pass   Pass
 	Device int
 	Stream Stream

@@ -82,7 +82,7 @@ func TestColumnsTalkOnlyAcross(t *testing.T) {
 	got := map[string][]int64{}
 	for i := range p.Steps {
 		if peer, ok := p.Steps[i].Action.(Peer); ok {
-			key := p.layerName(p.Steps[i].Layer) + " " + p.Steps[i].Pass.String()
+			key := p.LayerName(p.Steps[i].Layer) + " " + p.Steps[i].Pass.String()
 			got[key] = append(got[key], peer.Bytes())
 		}
 	}
@@ -473,13 +473,18 @@ func TestUpdates(t *testing.T) {
 		if !ok {
 			continue
 		}
-		updates++
-		rate, decay := float32(0.5), float32(0.5*3)
-		if strings.HasSuffix(p.Devices[0].Tensors[u.W].Name, ".bias") {
-			rate, decay = 2, 0.5*0.25
+		if u.Momentum != 0.75 {
+			t.Errorf("momentum %g", u.Momentum)
 		}
-		if u.Rate != rate || u.Decay != decay || u.Momentum != 0.75 {
-			t.Errorf("%s: %+v", p.Devices[0].Tensors[u.W].Name, u)
+		for _, param := range u.Params {
+			updates++
+			rate, decay := float32(0.5), float32(0.5*3)
+			if strings.HasSuffix(p.Devices[0].Tensors[param.W].Name, ".bias") {
+				rate, decay = 2, 0.5*0.25
+			}
+			if param.Rate != rate || param.Decay != decay {
+				t.Errorf("%s: %+v", p.Devices[0].Tensors[param.W].Name, param)
+			}
 		}
 	}
 	if updates != 12 {

@@ -14,12 +14,16 @@ import (
 // StepName returns what step i is, for people: "conv1 backward ConvBackwardData".
 func (p *Program) StepName(i int) string {
 	s := &p.Steps[i]
-	return fmt.Sprintf("%s %v %s", p.layerName(s.Layer), s.Pass, ActionName(s.Action))
+	return fmt.Sprintf("%s %v %s", p.LayerName(s.Layer), s.Pass, ActionName(s.Action))
 }
 
-func (p *Program) layerName(i int) string {
-	if i == model.InputIndex {
+// LayerName returns the name of the layer that a step is of.
+func (p *Program) LayerName(i int) string {
+	switch i {
+	case model.InputIndex:
 		return "input"
+	case WholeNet:
+		return "all layers"
 	}
 	return p.Net.Layers[i].Name
 }
@@ -98,7 +102,7 @@ func (p *Program) WriteText(w io.Writer) error {
 		}
 		after := strings.Trim(fmt.Sprint(s.Waits), "[]")
 		fmt.Fprintf(tab, "%d\t%s\t%v\t%s\t%v\t%s\t%s\t%s\n", i, p.Devices[s.Device].Name, s.Stream,
-			p.layerName(s.Layer), s.Pass, what, moved, after)
+			p.LayerName(s.Layer), s.Pass, what, moved, after)
 	}
 	fmt.Fprintln(tab, "\nmemory\tkept\tshared\ttotal\twithout sharing")
 	for _, d := range p.Devices {
@@ -184,7 +188,7 @@ func (p *Program) WriteJSON(w io.Writer) error {
 	}
 	for i := range p.Steps {
 		s := &p.Steps[i]
-		step := jsonStep{Step: i, Device: p.Devices[s.Device].Name, Stream: s.Stream.String(), Layer: p.layerName(s.Layer),
+		step := jsonStep{Step: i, Device: p.Devices[s.Device].Name, Stream: s.Stream.String(), Layer: p.LayerName(s.Layer),
 			Pass: s.Pass.String(), Action: ActionName(s.Action), Bytes: s.bytes(), Waits: append([]int{}, s.Waits...)}
 		if peer, ok := s.Action.(Peer); ok {
 			step.To = p.Devices[peer.To].Name

@@ -71,7 +71,7 @@ func BenchmarkFull(b *testing.B) {
 			r.bench(b, "forward", dnn.FullForward{Full: f.Full, X: x, W: w, B: bias, Y: y}, flop)
 			r.bench(b, "weights", dnn.FullBackwardWeights{Full: f.Full, X: x, DY: y, DW: w, DB: bias}, flop)
 			r.bench(b, "data", dnn.FullBackwardData{Full: f.Full, W: w, DY: y, DX: x}, flop)
-			r.bench(b, "update", dnn.Update{Count: f.In * f.Out, Momentum: 0.9, Control: control, G: w, W: w, V: v}, 0)
+			r.bench(b, "update", dnn.Update{Momentum: 0.9, Control: control, Params: []dnn.Param{{Count: f.In * f.Out, Kernels: single, G: w, W: w, V: v}}}, 0)
 		})
 	}
 }

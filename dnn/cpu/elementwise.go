@@ -131,14 +131,22 @@ func addSlabs(y []float32, xs [][]float32, slabs []dnn.Slab, row, at int) {
 	}
 }
 
-// update is the step of section 5 in one pass.
+// update is the step of section 5, each parameter in one pass.
 func (p *preparation) update(op dnn.Update) []loop {
-	control := p.bytes(op.Control, int(dnn.ControlBytes(op.Index+1)))
-	g, w, v := p.floats(op.G, op.Count), p.floats(op.W, op.Count), p.floats(op.V, op.Count)
-	return blocks(op.Count, func(from, to int) {
-		rate := op.Rate * math.Float32frombits(binary.LittleEndian.Uint32(control[4*(1+op.Index):]))
-		step(g[from:to], w[from:to], v[from:to], op.Momentum, op.Decay*rate, rate)
-	})
+	var loops []loop
+	for _, param := range op.Params {
+		n := param.Count * param.Kernels.Size()
+		w, v := p.floats(param.W, n), p.floats(param.V, n)
+		g, before, after := p.narrowed(param)
+		epsilon := p.bytes(op.Control, int(dnn.ControlBytes(param.Index+1)))[dnn.ControlBytes(param.Index):]
+		loops = append(loops, before...)
+		loops = append(loops, blocks(n, func(from, to int) {
+			rate := param.Rate * math.Float32frombits(binary.LittleEndian.Uint32(epsilon))
+			step(g[from:to], w[from:to], v[from:to], op.Momentum, param.Decay*rate, rate)
+		})...)
+		loops = append(loops, after...)
+	}
+	return loops
 }
 
 func step(g, w, v []float32, momentum, decay, rate float32) {

@@ -449,6 +449,9 @@ func TestSum(t *testing.T) {
 	}
 }
 
+// single are the kernels of what is no weight of a convolution.
+var single = dnn.Kernels{C: 1, H: 1, W: 1}
+
 func TestUpdate(t *testing.T) {
 	s := newSource(10)
 	const n, momentum, decay, factor, rate = 20_000, 0.9, 0.0005, 2, 0.01
@@ -456,7 +459,7 @@ func TestUpdate(t *testing.T) {
 	w := s.normals(n)
 	ww, wv := wide(w), make([]float64, n)
 	tw, tv, tg, tc := r.floats(w), r.floats(make([]float32, n)), r.poison(n), r.control(0, 77, rate)
-	task := r.prepare(dnn.Update{Count: n, Momentum: momentum, Decay: decay, Rate: factor, Index: 1, Control: tc, G: tg, W: tw, V: tv})
+	task := r.prepare(dnn.Update{Momentum: momentum, Control: tc, Params: []dnn.Param{{Count: n, Kernels: single, Decay: decay, Rate: factor, Index: 1, G: tg, W: tw, V: tv}}})
 	for range 5 {
 		g := s.normals(n)
 		check(t, r.stream.Upload(r.at(tg), bytesOf(g)))

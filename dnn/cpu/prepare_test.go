@@ -21,6 +21,12 @@ func TestPrepareRefuses(t *testing.T) {
 		change(&p)
 		return dnn.MaxPoolForward{Pool: p, X: x, Y: y, Where: x}
 	}
+	update := func(p dnn.Param) dnn.Op {
+		p.Kernels, p.G, p.W, p.V = single, x, x, y
+		return dnn.Update{Control: x, Params: []dnn.Param{p}}
+	}
+	half := dnn.Full{Batch: 1, Groups: 1, In: 4, Out: 4, Format: dnn.BFloat16Last}
+	fold := dnn.Kernels{C: 3, H: 2, W: 2, Fold: dnn.Fold{Side: 2, Channels: 11}}
 	// What is right is accepted, so that the rest fails for its own reason.
 	r.prepare(conv(func(*dnn.Conv) {}))
 	r.prepare(pool(func(*dnn.Pool) {}))
@@ -64,9 +70,13 @@ func TestPrepareRefuses(t *testing.T) {
 		{dnn.Input{Batch: 1, Out: dnn.Shape{C: 4, H: 1, W: 1}, MeanH: 1, MeanW: 1, Pixels: x, Views: x, Mean: x, Y: y}, "4 channels"},
 		{dnn.Input{Batch: 1, Out: dnn.Shape{C: 3, H: 2, W: 2}, MeanH: 1, MeanW: 2, Pixels: x, Views: x, Mean: x, Y: y}, "smaller than the patch"},
 		{dnn.SoftmaxForward{Batch: 1, Classes: 65, X: x, Y: y, Labels: x, Stats: y}, "X needs 260 bytes"},
-		{dnn.Update{Count: 65, Control: x, G: x, W: x, V: y}, "G needs 260 bytes"},
-		{dnn.Update{Count: 64, Index: 63, Control: x, G: x, W: x, V: y}, "Control needs 260 bytes"},
-		{dnn.Update{Count: 64, Index: -1, Control: x, G: x, W: x, V: y}, "rate number -1"},
+		{dnn.FullForward{Full: half, X: x, W: x, B: x, Y: y}, "it sees no places"},
+		{dnn.Convert{Batch: 1, Shape: dnn.Shape{C: 1, H: 1, W: 1}, From: 7, X: x, Y: y}, "unknown format 7"},
+		{dnn.Narrow{Count: 1, Kernels: fold, X: x, Y: y}, "kernels of 3 channels, folded by 2 into 11"},
+		{dnn.LRNForward{LRN: dnn.LRN{Batch: 1, Groups: 1, Format: dnn.BFloat16, Shape: dnn.Shape{C: 3, H: 1, W: 1}, Size: 1, Within: true}, X: x, Y: y}, "float32 alone"},
+		{update(dnn.Param{Count: 65}), "Params[0].G needs 260 bytes"},
+		{update(dnn.Param{Count: 64, Index: 63}), "Control needs 260 bytes"},
+		{update(dnn.Param{Count: 64, Index: -1}), "rate number -1"},
 	} {
 		_, err := r.device.Prepare(c.op, r.at)
 		if err == nil || !strings.Contains(err.Error(), c.want) {

@@ -247,7 +247,7 @@ func (s *stream) Copy(dst, src dnn.Buffer, r dnn.Rows) error {
 	if err != nil {
 		return fmt.Errorf("%s: copy from: %w", s.device.name, err)
 	}
-	if err := r.Inside(d.Bytes()/4, c.Bytes()/4); err != nil {
+	if err := r.Inside(d.Bytes()/r.Format.Bytes(), c.Bytes()/r.Format.Bytes()); err != nil {
 		return fmt.Errorf("%s: %w", s.device.name, err)
 	}
 	if r.Count == 0 || r.Width == 0 {
@@ -257,8 +257,9 @@ func (s *stream) Copy(dst, src dnn.Buffer, r dnn.Rows) error {
 }
 
 func copyRows(dst, src []byte, r dnn.Rows) {
+	size := int(r.Format.Bytes())
 	for i := range r.Count {
-		copy(dst[4*(r.DstOffset+i*r.DstStride):][:4*r.Width], src[4*(r.SrcOffset+i*r.SrcStride):])
+		copy(dst[size*(r.DstOffset+i*r.DstStride):][:size*r.Width], src[size*(r.SrcOffset+i*r.SrcStride):])
 	}
 }
 

@@ -32,7 +32,7 @@ func (d *Device) Prepare(op dnn.Op, at func(dnn.Tensor) dnn.Buffer) (dnn.Task, e
 	err := p.operands(op, at)
 	var loops []loop
 	if err == nil {
-		loops = p.loops(op)
+		loops = p.inFloat32(op)
 		if err = p.err; err == nil {
 			err = p.reserve(loops)
 		}
@@ -46,7 +46,14 @@ func (d *Device) Prepare(op dnn.Op, at func(dnn.Tensor) dnn.Buffer) (dnn.Task, e
 func (p *preparation) loops(op dnn.Op) []loop {
 	switch op := op.(type) {
 	case dnn.Input:
+		if op.Fold != (dnn.Fold{}) {
+			return p.folded(op)
+		}
 		return p.input(op)
+	case dnn.Convert:
+		return p.convert(op)
+	case dnn.Narrow:
+		return p.narrow(op)
 	case dnn.ConvForward:
 		return p.convForward(op)
 	case dnn.ConvBackwardData:
@@ -81,6 +88,10 @@ func (p *preparation) loops(op dnn.Op) []loop {
 		return p.lrnForward(op)
 	case dnn.LRNBackward:
 		return p.lrnBackward(op)
+	case dnn.NormPoolForward:
+		return p.normPoolForward(op)
+	case dnn.NormPoolBackward:
+		return p.normPoolBackward(op)
 	case dnn.Dropout:
 		return p.dropout(op)
 	case dnn.Scale:
@@ -101,6 +112,7 @@ func (p *preparation) loops(op dnn.Op) []loop {
 type preparation struct {
 	device *Device
 	mem    map[dnn.Tensor][]byte // as much of each operand as the operation uses
+	last   bool                  // the operation has channels last
 	err    error                 // of memory for the loops themselves
 }
 

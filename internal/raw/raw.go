@@ -10,7 +10,7 @@ import (
 
 // Number is what devices work on.
 type Number interface {
-	~uint8 | ~int32 | ~uint32 | ~float32
+	~uint8 | ~uint16 | ~int32 | ~uint32 | ~float32
 }
 
 // Bytes returns the memory of s.

@@ -170,11 +170,13 @@ func do(op dnn.Op, at func(dnn.Tensor) []float64) {
 	case dnn.Sum:
 		sum(o, at)
 	case dnn.Update:
-		w, v, g := at(o.W), at(o.V), at(o.G)
-		rate := at(o.Control)[1+o.Index] * float64(o.Rate)
-		for i := range w {
-			v[i] = float64(o.Momentum)*v[i] - float64(o.Decay)*rate*w[i] - rate*g[i]
-			w[i] += v[i]
+		for _, p := range o.Params {
+			w, v, g := at(p.W), at(p.V), at(p.G)
+			rate := at(o.Control)[1+p.Index] * float64(p.Rate)
+			for i := range w {
+				v[i] = float64(o.Momentum)*v[i] - float64(p.Decay)*rate*w[i] - rate*g[i]
+				w[i] += v[i]
+			}
 		}
 	default:
 		panic(fmt.Sprintf("reference: no %T", op))

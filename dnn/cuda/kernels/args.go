@@ -58,10 +58,10 @@ type (
 		Batch, Groups int32
 		Geometry
 	}
-	// SumRows: y[j] = Σ_i x[i, j] for x of [Rows, Width].
-	SumRows struct {
-		X, Y        cu.DevicePtr
-		Rows, Width int32
+	// SumColumns adds rows, Most at a time: y is [⌈Rows/Most⌉, Width].
+	SumColumns struct {
+		X, Y              cu.DevicePtr
+		Rows, Width, Most int32
 	}
 	// AddBias: y[i, j] += b[j] for y of [Rows, Width], in place; then, if Relu is 1,
 	// max(y, 0), which keeps NaN.
@@ -149,20 +149,116 @@ type (
 		YOffset, YStride int64
 		Add              int32
 	}
+	// Update changes all parameters of a list, which NewUpdate makes.
 	Update struct {
-		Control, G, W, V      cu.DevicePtr
-		Count                 int64
-		Momentum, Decay, Rate float32
-		Index                 int32 // of the rate in Control
+		Control  cu.DevicePtr
+		Momentum float32
+		Chunks   int64
+		Params   [MaxParams]Parameter
 	}
-	// ToBFloat16 rounds to nearest even; a NaN stays one.
-	ToBFloat16 struct {
-		X, Y  cu.DevicePtr // float32, bfloat16
-		Count int64
+)
+
+// MaxParams is the most parameters that one Update takes: a kernel's arguments have
+// 4 KB.
+const MaxParams = 32
+
+// Parameter is a weight or a bias, of Count kernels of C x H x Wide, with the bfloat16
+// copy that dnn.Kernels describes; Copy is 0 if there is none. If Narrow is 1, G stands
+// like the copy.
+type Parameter struct {
+	G, W, V, Copy                             cu.DevicePtr
+	Count, FirstChunk                         int64
+	C, H, Wide, Side, Channels, Narrow, Index int32
+	Decay, Rate                               float32
+}
+
+// NewUpdate returns the update of up to MaxParams parameters.
+func NewUpdate(control cu.DevicePtr, momentum float32, list []Parameter) Update {
+	const chunk = 4096 // as in update.cu
+	u := Update{Control: control, Momentum: momentum}
+	for i, p := range list {
+		p.FirstChunk = u.Chunks
+		u.Chunks += (p.Count*int64(p.C)*int64(p.H)*int64(p.Wide) + chunk - 1) / chunk
+		u.Params[i] = p
 	}
-	FromBFloat16 struct {
-		X, Y  cu.DevicePtr // bfloat16, float32
-		Count int64
+	return u
+}
+
+// The kernels of bfloat16. Those named after Last have channels last.
+type (
+	// Convert copies maps from one format to another: XHalf and YHalf are 1 where that
+	// side is bfloat16, XLast and YLast where its channels are last.
+	Convert struct {
+		X, Y                       cu.DevicePtr
+		Batch, Channels, Places    int32
+		XHalf, XLast, YHalf, YLast int32
+	}
+	// NarrowWeights makes the copy of a weight; see dnn.Kernels.
+	NarrowWeights struct {
+		X, Y                           cu.DevicePtr
+		Count, C, H, W, Side, Channels int32
+	}
+	ScaleHalf      Scale
+	AddBiasHalf    AddBias
+	DropoutHalf    Dropout
+	SlabHalf       Slab
+	SumColumnsHalf SumColumns // Y is float32
+	// ActivationForwardHalf has functions as package dnn counts them.
+	ActivationForwardHalf struct {
+		X, Y     cu.DevicePtr
+		Count    int64
+		Function int32
+	}
+	ActivationBackwardHalf struct {
+		Y, DY, DX cu.DevicePtr
+		Count     int64
+		Function  int32
+	}
+	// InputLast folds Side x Side pixels into one with Channels numbers.
+	InputLast struct {
+		Pixels, Views, Mean, Y          cu.DevicePtr
+		Batch, C, H, W, MeanH, MeanW    int32
+		Side, Pad, Channels, OutH, OutW int32
+	}
+	// FitLast is Fit.
+	FitLast struct {
+		X, Y                       cu.DevicePtr
+		Batch, C, H, W, OutH, OutW int32
+	}
+	MaxPoolForwardLast struct {
+		X, Y, Where cu.DevicePtr
+		Batch       int32
+		Geometry
+	}
+	MaxPoolBackwardLast struct {
+		Where, DY, DX cu.DevicePtr
+		Batch         int32
+		Geometry
+	}
+	AvgPoolForwardLast struct {
+		X, Y  cu.DevicePtr
+		Batch int32
+		Geometry
+	}
+	AvgPoolBackwardLast struct {
+		DY, DX cu.DevicePtr
+		Batch  int32
+		Geometry
+	}
+	// NormPoolForward normalises across maps and pools. If Where is 0, it is not
+	// remembered where the largest pixels were, and backward it counts as if all were.
+	NormPoolForward struct {
+		X, Y, Where         cu.DevicePtr
+		Batch, Groups, Size int32
+		Alpha, Beta, K      float32
+		Geometry
+	}
+	NormPoolBackward struct {
+		X, Where, DY, DX    cu.DevicePtr
+		Batch, Groups, Size int32
+		Alpha, Beta, K      float32
+		Relu                int32 // 1: x was made by a ReLU, and dx is the gradient by what it read
+		Geometry
 	}
 )
 
@@ -186,7 +282,16 @@ func (a LocalBackwardData) Kernel() (string, int64, int64) {
 func (a LocalBackwardWeights) Kernel() (string, int64, int64) {
 	return each("local_backward_weights", a.out()*int64(a.InC/max(a.Groups, 1))*int64(a.KH)*int64(a.KW))
 }
-func (a SumRows) Kernel() (string, int64, int64) { return each("sum_rows", int64(a.Width)) }
+
+// SumColumns has a block for each 64 columns of Most rows.
+func (a SumColumns) Kernel() (string, int64, int64) {
+	most := int64(max(a.Most, 1))
+	return "sum_columns", (int64(a.Width) + 63) / 64 * ((int64(a.Rows) + most - 1) / most), Threads
+}
+func (a SumColumnsHalf) Kernel() (string, int64, int64) {
+	_, blocks, threads := SumColumns(a).Kernel()
+	return "sum_columns_half", blocks, threads
+}
 func (a AddBias) Kernel() (string, int64, int64) {
 	return each("add_bias", int64(a.Rows)*int64(a.Width))
 }
@@ -231,6 +336,57 @@ func (a SoftmaxBackward) Kernel() (string, int64, int64) {
 func (a Slab) Kernel() (string, int64, int64) {
 	return each("slab", int64(a.Rows)*int64(a.Width))
 }
-func (a Update) Kernel() (string, int64, int64)       { return each("update", a.Count) }
-func (a ToBFloat16) Kernel() (string, int64, int64)   { return each("to_bfloat16", a.Count) }
-func (a FromBFloat16) Kernel() (string, int64, int64) { return each("from_bfloat16", a.Count) }
+
+// Update has a block for each chunk.
+func (a Update) Kernel() (string, int64, int64) { return "update", a.Chunks, Threads }
+
+func (a Convert) Kernel() (string, int64, int64) {
+	return each("convert", int64(a.Batch)*int64(a.Channels)*int64(a.Places))
+}
+func (a NarrowWeights) Kernel() (string, int64, int64) {
+	return each("narrow_weights", int64(a.Count)*int64(a.C)*int64(a.H)*int64(a.W))
+}
+func (a ScaleHalf) Kernel() (string, int64, int64) { return each("scale_half", a.Count) }
+func (a AddBiasHalf) Kernel() (string, int64, int64) {
+	return each("add_bias_half", int64(a.Rows)*int64(a.Width))
+}
+func (a DropoutHalf) Kernel() (string, int64, int64) {
+	return each("dropout_half", int64(a.Batch)*int64(a.Count))
+}
+func (a SlabHalf) Kernel() (string, int64, int64) {
+	return each("slab_half", int64(a.Rows)*int64(a.Width))
+}
+func (a InputLast) Kernel() (string, int64, int64) {
+	return each("input_last", int64(a.Batch)*int64(a.OutH)*int64(a.OutW)*int64(a.Side))
+}
+func (a FitLast) Kernel() (string, int64, int64) {
+	return each("fit_last", int64(a.Batch)*int64(a.C)*int64(a.OutH)*int64(a.OutW))
+}
+
+// packs returns the launch of a kernel with a thread for each eight of n results.
+func packs(name string, n int64) (string, int64, int64) { return each(name, (n+7)/8) }
+
+func (a ActivationForwardHalf) Kernel() (string, int64, int64) {
+	return packs("activation_forward_half", a.Count)
+}
+func (a ActivationBackwardHalf) Kernel() (string, int64, int64) {
+	return packs("activation_backward_half", a.Count)
+}
+func (a MaxPoolForwardLast) Kernel() (string, int64, int64) {
+	return packs("max_pool_forward_last", int64(a.Batch)*a.out())
+}
+func (a MaxPoolBackwardLast) Kernel() (string, int64, int64) {
+	return packs("max_pool_backward_last", int64(a.Batch)*a.in())
+}
+func (a AvgPoolForwardLast) Kernel() (string, int64, int64) {
+	return each("avg_pool_forward_last", int64(a.Batch)*a.out())
+}
+func (a AvgPoolBackwardLast) Kernel() (string, int64, int64) {
+	return each("avg_pool_backward_last", int64(a.Batch)*a.in())
+}
+func (a NormPoolForward) Kernel() (string, int64, int64) {
+	return packs("norm_pool_forward", int64(a.Batch)*a.out())
+}
+func (a NormPoolBackward) Kernel() (string, int64, int64) {
+	return packs("norm_pool_backward", int64(a.Batch)*a.in())
+}

@@ -2,7 +2,8 @@
 // no folder to include from, so that nothing but the language is used.
 //
 // Tensors are float32, images first, [batch, channels, height, width], with
-// nothing between the numbers. A kernel writes every number of its results once,
+// nothing between the numbers; or bfloat16, and in kernels named _last with the
+// channels last, [batch, height, width, channels]. A kernel writes every number of its results once,
 // by one thread, which adds in a fixed order what it reads: any count of blocks
 // and threads gives the same bits. Sizes have been checked by dnn.Needs: a map and
 // a window have less than 2^31 pixels, a tensor may have more.
@@ -50,3 +51,47 @@ __device__ inline range seeing(int p, int window, int stride, int pad, int count
 }
 
 __device__ inline float nan32() { return __uint_as_float(0x7fc00000); }
+
+// A bfloat16 is the upper half of a float32: sign, the same exponent, and 7 bits of
+// its fraction.
+typedef unsigned short bfloat16;
+
+__device__ inline float widen(bfloat16 b) { return __uint_as_float((unsigned)b << 16); }
+
+// narrow rounds to the nearest, of two equally near to the one whose last bit is 0.
+// What is too large becomes infinite. A NaN keeps its upper half and is made quiet,
+// since rounding could carry it over to infinity.
+__device__ inline bfloat16 narrow(float v)
+{
+    unsigned bits = __float_as_uint(v);
+    return (v != v ? bits | 1u << 22 : bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+}
+
+// pack is neighbours that are read and written in one access.
+template <typename T, int N>
+struct alignas(sizeof(T) * N) pack {
+    T v[N];
+};
+
+template <int N>
+__device__ inline void load(const bfloat16 *from, float *v)
+{
+    pack<bfloat16, N> p = *(const pack<bfloat16, N> *)from;
+    for (int n = 0; n < N; n++)
+        v[n] = widen(p.v[n]);
+}
+
+template <int N>
+__device__ inline void store(bfloat16 *to, const float *v)
+{
+    pack<bfloat16, N> p;
+    for (int n = 0; n < N; n++)
+        p.v[n] = narrow(v[n]);
+    *(pack<bfloat16, N> *)to = p;
+}
+
+// aligned reports whether tensors start where packs of eight may.
+__device__ inline bool aligned(const void *a, const void *b, const void *c = 0, const void *d = 0)
+{
+    return (((unsigned long long)a | (unsigned long long)b | (unsigned long long)c | (unsigned long long)d) & 15) == 0;
+}

@@ -31,15 +31,30 @@ __device__ inline unsigned word(words c, unsigned i)
     return i & 1 ? odd : even;
 }
 
-// control is the step, then the rate. Feature f of image n is number
-// n * features + first + f. Y may be X.
+// kept reports whether feature f of image n, number n * features + first + f, is.
+__device__ inline bool kept(const unsigned *control, unsigned long long seed, unsigned long long threshold, long long n, long long f,
+    int first, int features, unsigned purpose)
+{
+    unsigned long long e = (unsigned long long)n * features + first + f;
+    words random = philox(seed, {(unsigned)(e / 4), (unsigned)(e / 4 >> 32), control[0], purpose});
+    return word(random, e) >= threshold;
+}
+
+// control is the step, then the rate. Y may be X.
 extern "C" __global__ void dropout(const unsigned *control, const float *x, float *y, unsigned long long seed,
     unsigned long long threshold, int batch, int count, int first, int features, unsigned purpose)
 {
     EACH(i, (long long)batch * count) {
         long long image = quotient(i, count);
-        unsigned long long e = (unsigned long long)image * features + first + (i - image * count);
-        words random = philox(seed, {(unsigned)(e / 4), (unsigned)(e / 4 >> 32), control[0], purpose});
-        y[i] = word(random, e) < threshold ? 0 : x[i];
+        y[i] = kept(control, seed, threshold, image, i - image * count, first, features, purpose) ? x[i] : 0;
+    }
+}
+
+extern "C" __global__ void dropout_half(const unsigned *control, const bfloat16 *x, bfloat16 *y, unsigned long long seed,
+    unsigned long long threshold, int batch, int count, int first, int features, unsigned purpose)
+{
+    EACH(i, (long long)batch * count) {
+        long long image = quotient(i, count);
+        y[i] = kept(control, seed, threshold, image, i - image * count, first, features, purpose) ? x[i] : (bfloat16)0;
     }
 }

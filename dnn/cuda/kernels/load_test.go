@@ -401,7 +401,7 @@ func TestLaunch(t *testing.T) {
 		{Scale{X: 1, Y: 2, Count: Threads}, 1},
 		{Scale{X: 1, Y: 2, Count: Threads + 1}, 2},
 		{Scale{X: 1, Y: 2, Count: math.MaxInt64 / 2}, mostBlocks},
-		{Update{Control: 1, G: 2, W: 3, V: 4, Count: 3, Momentum: 0.9, Decay: 1, Rate: 2}, 1},
+		{NewUpdate(1, 0.9, []Parameter{{G: 2, W: 3, V: 4, Count: 4097, C: 1, H: 1, Wide: 1, Rate: 2}, {G: 5, W: 6, V: 7, Count: 2, C: 2, H: 2, Wide: 2}}), 3},
 		{MaxPoolForward{X: 9, Planes: 100, Geometry: Geometry{InC: 1, InH: 9, InW: 8, OutC: 1, OutH: 4, OutW: 7, KH: 3, KW: 2, Stride: 5, Pad: 6}}, 11},
 		{SoftmaxForward{Batch: 128, Classes: 1000}, 128},
 		{SoftmaxStats{Batch: 128}, 1},

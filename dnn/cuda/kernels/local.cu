@@ -8,7 +8,7 @@
 //
 // where "o + ij" is place ij of the window at o, and c counts the maps of the
 // group that kernel k is in. Pixels outside the input are zero. The gradient by
-// b is a sum over images, sum_rows.
+// b is a sum over images, sum_columns.
 
 // Neighbouring threads take the columns of an output row, then the same row of the
 // next image: they read neighbouring pixels, and all images use the row's weights
@@ -77,16 +77,5 @@ extern "C" __global__ void local_backward_weights(const float *x, const float *d
                 sum += pixel[n * in] * dy[n * out + own];
         }
         dw[i] = sum;
-    }
-}
-
-// y[j] = Σ_i x[i, j], in double as sums over a batch are on the CPU.
-extern "C" __global__ void sum_rows(const float *x, float *y, int rows, int width)
-{
-    EACH(j, width) {
-        double sum = 0;
-        for (int i = 0; i < rows; i++)
-            sum += x[(long long)i * width + j];
-        y[j] = sum;
     }
 }

@@ -9,6 +9,7 @@ import (
 
 	"alexnet/dnn"
 	"alexnet/dnn/cuda/kernels"
+	"alexnet/internal/bfloat16"
 	"alexnet/internal/philox"
 	"alexnet/internal/raw"
 )
@@ -131,27 +132,42 @@ func TestLocal(t *testing.T) {
 				kernels.LocalBackwardData{W: ptr(w), DY: ptr(dy), DX: ptr(dx), Batch: batch, Groups: groups, Geometry: g})
 			r.same(sums, dnn.LocalBackwardWeights{Conv: c, X: x, DY: dy, DW: dw, DB: db},
 				kernels.LocalBackwardWeights{X: ptr(x), DY: ptr(dy), DW: ptr(dw), Batch: batch, Groups: groups, Geometry: g},
-				kernels.SumRows{X: ptr(dy), Y: ptr(db), Rows: batch, Width: int32(c.Out.Size())})
+				kernels.SumColumns{X: ptr(dy), Y: ptr(db), Rows: batch, Width: int32(c.Out.Size()), Most: batch})
 		})
 	}
 }
 
-func TestSumRows(t *testing.T) {
+func TestSumColumns(t *testing.T) {
 	s := newSource(4)
-	for _, c := range []struct{ rows, width int }{{1, 1}, {1000, 1}, {1, 1000}, {129, 37}} {
-		r := newRig(t)
-		x := s.normals(c.rows * c.width)
-		want := make([]float32, c.width)
-		for j := range want {
-			var sum float64
-			for i := range c.rows {
-				sum += float64(x[i*c.width+j])
+	for _, c := range []struct{ rows, width, most int }{{1, 1, 1}, {1000, 1, 1000}, {1, 1000, 16}, {129, 37, 129}, {1000, 70, 64}, {333, 130, 100}, {5, 3, 1}} {
+		for _, half := range []bool{false, true} {
+			r := newRig(t)
+			x := s.normals(c.rows * c.width)
+			tx := tensor(r, x)
+			if half {
+				for i, v := range x {
+					x[i] = bfloat16.Round(v)
+				}
+				tx = halves(r, x)
 			}
-			want[j] = float32(sum)
-		}
-		tx, ty := tensor(r, x), r.poison(c.width)
-		if got := floats(r.all(kernels.SumRows{X: ptr(tx), Y: ptr(ty), Rows: int32(c.rows), Width: int32(c.width)})[ty-1]); !slices.Equal(got, want) {
-			t.Errorf("%d rows of %d: %v, want %v", c.rows, c.width, got, want)
+			parts := (c.rows + c.most - 1) / c.most
+			want := make([]float32, parts*c.width)
+			for i := range want {
+				var sum float64
+				for row := i / c.width * c.most; row < min((i/c.width+1)*c.most, c.rows); row++ {
+					sum += float64(x[row*c.width+i%c.width])
+				}
+				want[i] = float32(sum)
+			}
+			ty := r.poison(len(want))
+			a := kernels.SumColumns{X: ptr(tx), Y: ptr(ty), Rows: int32(c.rows), Width: int32(c.width), Most: int32(c.most)}
+			var args kernels.Args = a
+			if half {
+				args = kernels.SumColumnsHalf(a)
+			}
+			if err := near(r.all(args)[ty-1], raw.Bytes(want), sums); err != nil {
+				t.Errorf("%+v, bfloat16 %v: %v", c, half, err)
+			}
 		}
 	}
 }
@@ -401,14 +417,51 @@ func TestSlab(t *testing.T) {
 	}
 }
 
+// TestUpdate takes parameters of all kinds in one launch, of which some have more
+// than one chunk, and some just one number in their last.
 func TestUpdate(t *testing.T) {
 	s := newSource(12)
-	for _, n := range []int{1, 7, 4097} {
+	for _, list := range [][]dnn.Param{
+		{{Count: 1, Kernels: single}}, {{Count: 3 * 4096, Kernels: single}, {Count: 4097, Kernels: single, Narrow: true}, {Count: 8192, Kernels: single, Narrow: true, Copy: 1}},
+		{{Count: 5, Kernels: dnn.Kernels{C: 3, H: 2, W: 4}, Narrow: true, Copy: 1}, {Count: 7, Kernels: single, Copy: 1},
+			{Count: 40, Kernels: dnn.Kernels{C: 3, H: 11, W: 11, Fold: dnn.Fold{Side: 4, Channels: 48}}, Narrow: true, Copy: 1},
+			{Count: 2, Kernels: dnn.Kernels{C: 3, H: 5, W: 3, Fold: dnn.Fold{Side: 1, Channels: 8}}, Narrow: true, Copy: 1},
+			{Count: 4096, Kernels: single, Copy: 1}},
+		slices.Repeat([]dnn.Param{{Count: 3, Kernels: single}}, kernels.MaxParams),
+	} {
 		r := newRig(t)
-		control, g, w, v := r.control(9, 0.1, 0.2, 0.3), tensor(r, s.normals(n)), tensor(r, s.normals(n)), tensor(r, s.normals(n))
-		r.same(exact, dnn.Update{Count: n, Momentum: 0.9, Decay: 5e-4, Rate: 0.7, Index: 2, Control: control, G: g, W: w, V: v},
-			kernels.Update{Control: ptr(control), G: ptr(g), W: ptr(w), V: ptr(v), Count: int64(n), Momentum: 0.9, Decay: 5e-4, Rate: 0.7, Index: 2})
+		o := dnn.Update{Momentum: 0.9, Control: r.control(9, 0.1, 0.2, 0.3)}
+		var params []kernels.Parameter
+		for i, p := range list {
+			n, copied := p.Count*p.Kernels.Size(), p.Count*p.Kernels.Copied().Size()
+			p.Decay, p.Rate, p.Index = 5e-4*float32(i), 0.7, i%3
+			p.W, p.V = tensor(r, s.normals(n)), tensor(r, s.normals(n))
+			if p.Narrow {
+				p.G = halves(r, s.normals(copied))
+			} else {
+				p.G = tensor(r, s.normals(n))
+			}
+			if p.Copy != 0 {
+				p.Copy = halves(r, make([]float32, copied))
+			}
+			o.Params = append(o.Params, p)
+			params = append(params, parameter(p))
+		}
+		r.same(exact, o, kernels.NewUpdate(ptr(o.Control), o.Momentum, params))
 	}
+}
+
+var single = dnn.Kernels{C: 1, H: 1, W: 1}
+
+// parameter returns the kernel's argument for p.
+func parameter(p dnn.Param) kernels.Parameter {
+	k := p.Kernels
+	a := kernels.Parameter{G: ptr(p.G), W: ptr(p.W), V: ptr(p.V), Copy: ptr(p.Copy), Count: int64(p.Count), C: int32(k.C), H: int32(k.H), Wide: int32(k.W),
+		Side: int32(max(k.Side, 1)), Channels: int32(k.Copied().C), Index: int32(p.Index), Decay: p.Decay, Rate: p.Rate}
+	if p.Narrow {
+		a.Narrow = 1
+	}
+	return a
 }
 
 // Every bfloat16 stays what it is by way of float32, and a float32 goes to the
@@ -424,8 +477,8 @@ func TestBFloat16(t *testing.T) {
 	tx, half, back := tensor(r, x), tensor(r, make([]uint8, 2*len(x))), r.poison(len(x))
 	w := way{blocks: 100, threads: 256, above: true}
 	got := r.emulate(r.tensors, w, []kernels.Args{
-		kernels.ToBFloat16{X: ptr(tx), Y: ptr(half), Count: int64(len(x))},
-		kernels.FromBFloat16{X: ptr(half), Y: ptr(back), Count: int64(len(x))}})
+		kernels.Convert{X: ptr(tx), Y: ptr(half), Batch: 1, Channels: int32(len(x)), Places: 1, YHalf: 1},
+		kernels.Convert{X: ptr(half), Y: ptr(back), Batch: 1, Channels: int32(len(x)), Places: 1, XHalf: 1}})
 	// Beyond the largest bfloat16, infinity stands where the next one would.
 	value := func(b uint16) float64 {
 		if b&0x7fff == 0x7f80 {

@@ -8,10 +8,12 @@ import (
 
 // all is one of the arguments of each kernel.
 var all = []Args{
-	Input{}, Fit{}, LocalForward{}, LocalBackwardData{}, LocalBackwardWeights{}, SumRows{}, AddBias{},
+	Input{}, Fit{}, LocalForward{}, LocalBackwardData{}, LocalBackwardWeights{}, SumColumns{}, AddBias{},
 	MaxPoolForward{}, MaxPoolBackward{}, AvgPoolForward{}, AvgPoolBackward{},
 	LRNAcrossForward{}, LRNAcrossBackward{}, LRNWithinForward{}, LRNWithinBackward{},
-	Dropout{}, Scale{}, SoftmaxForward{}, SoftmaxStats{}, SoftmaxBackward{}, Slab{}, Update{}, ToBFloat16{}, FromBFloat16{},
+	Dropout{}, Scale{}, SoftmaxForward{}, SoftmaxStats{}, SoftmaxBackward{}, Slab{}, Update{},
+	Convert{}, NarrowWeights{}, ScaleHalf{}, AddBiasHalf{}, DropoutHalf{}, SlabHalf{}, SumColumnsHalf{}, ActivationForwardHalf{}, ActivationBackwardHalf{},
+	InputLast{}, FitLast{}, MaxPoolForwardLast{}, MaxPoolBackwardLast{}, AvgPoolForwardLast{}, AvgPoolBackwardLast{}, NormPoolForward{}, NormPoolBackward{},
 }
 
 // types are the structs by their kernels' names.

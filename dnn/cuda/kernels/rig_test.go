@@ -131,11 +131,7 @@ func (r *rig) emulate(tensors [][]byte, w way, list []kernels.Args) [][]byte {
 		r.must(err)
 		v := reflect.ValueOf(p).Elem()
 		v.Set(reflect.ValueOf(a))
-		for _, f := range v.Fields() {
-			if f.Type() == reflect.TypeFor[cu.DevicePtr]() {
-				f.SetUint(uint64(address(memory[f.Uint()-1])))
-			}
-		}
+		place(v, memory)
 		launch := r.emulator.Launch
 		if w.backwards {
 			launch = r.emulator.LaunchBackwards
@@ -149,6 +145,20 @@ func (r *rig) emulate(tensors [][]byte, w way, list []kernels.Args) [][]byte {
 		memory[i] = slices.Clone(x)
 	}
 	return memory
+}
+
+// place puts addresses in the place of the tensors that arguments name. 0 stays.
+func place(v reflect.Value, memory [][]byte) {
+	for _, f := range v.Fields() {
+		switch {
+		case f.Kind() == reflect.Array:
+			for i := range f.Len() {
+				place(f.Index(i), memory)
+			}
+		case f.Type() == reflect.TypeFor[cu.DevicePtr]() && f.Uint() > 0:
+			f.SetUint(uint64(address(memory[f.Uint()-1])))
+		}
+	}
 }
 
 // address returns memory of this process as the emulator's.

@@ -14,7 +14,7 @@ import (
 
 var (
 	kernelPattern = regexp.MustCompile(`__global__\s+void\s+(\w+)\(([^)]*)\)`)
-	paramPattern  = regexp.MustCompile(`^(?:const )?([a-z ]+) (\*?)(\w+)$`)
+	paramPattern  = regexp.MustCompile(`^(?:const )?([a-z0-9 ]+) (\*?)(\w+)$`)
 )
 
 // ctypes are the C types of the fields' types.
@@ -24,6 +24,8 @@ var ctypes = map[reflect.Type]string{
 	reflect.TypeFor[int64]():   "long long",
 	reflect.TypeFor[uint64]():  "unsigned long long",
 	reflect.TypeFor[float32](): "float",
+
+	reflect.TypeFor[[kernels.MaxParams]kernels.Parameter](): "parameters",
 }
 
 // A parameter has its field's name in C's way: XOffset is x_offset, KH and DY are
@@ -129,6 +131,11 @@ func number(v reflect.Value, n int) int {
 		switch {
 		case f.Kind() == reflect.Struct:
 			n = number(f, n)
+			continue
+		case f.Kind() == reflect.Array:
+			for i := range f.Len() {
+				n = number(f.Index(i), n)
+			}
 			continue
 		case f.CanInt():
 			f.SetInt(int64(-n))

@@ -38,6 +38,9 @@ static inline unsigned __float_as_uint(float f)
     return u;
 }
 
+// Where a GPU takes its approximation, which is as near as a float32 can show.
+static inline float rsqrtf(float v) { return 1 / sqrtf(v); }
+
 void __syncthreads();
 
 namespace emulate {
