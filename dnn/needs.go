@@ -13,6 +13,7 @@ type Need struct {
 	Name   string // the operand's field: DX
 	Tensor Tensor
 	Bytes  int64
+	Size   int64 // bytes of a number, at a multiple of which it starts
 
 	// Of numbers that have a format: which, and how many there are, in the order
 	// [Count, Channels, Places], or with channels last [Count, Places, Channels].
@@ -73,7 +74,7 @@ func (n *needs) bytes(name string, t Tensor, bytes int64) {
 	if t == 0 {
 		n.fail("%s is no tensor", name)
 	}
-	n.list = append(n.list, Need{Name: name, Tensor: t, Bytes: bytes})
+	n.list = append(n.list, Need{Name: name, Tensor: t, Bytes: bytes, Size: 1})
 }
 
 // numbers adds an operand of numbers in a format.
@@ -83,6 +84,7 @@ func (n *needs) numbers(name string, t Tensor, f Format, count, channels, places
 		return
 	}
 	n.bytes(name, t, f.Bytes()*n.count(count, channels, places))
+	n.size(f.Bytes())
 	last := &n.list[len(n.list)-1]
 	last.Numbers, last.Format, last.Count, last.Channels, last.Places = true, f, count, channels, places
 }
@@ -95,7 +97,11 @@ func (n *needs) line(name string, t Tensor, f Format, sizes ...int) {
 // words adds an operand of numbers of 4 bytes.
 func (n *needs) words(name string, t Tensor, sizes ...int) {
 	n.bytes(name, t, 4*n.count(sizes...))
+	n.size(4)
 }
+
+// size sets the size of the numbers of the operand that was added last.
+func (n *needs) size(bytes int64) { n.list[len(n.list)-1].Size = bytes }
 
 func (n *needs) of(op Op) {
 	switch o := op.(type) {
@@ -255,6 +261,7 @@ func (n *needs) kernels(name string, t Tensor, f Format, count int, k Kernels) {
 	}
 	s := k.Copied()
 	n.bytes(name, t, f.Bytes()*n.count(count, s.C, s.H, s.W))
+	n.size(f.Bytes())
 }
 
 func (n *needs) only(f, can Format) {
@@ -314,6 +321,7 @@ func (n *needs) window(w Window, in, out Shape) {
 
 // conv checks the geometry.
 func (n *needs) conv(c Conv) {
+	n.placed(c.Format)
 	n.window(c.Window, c.In, c.Out)
 	n.groups(c.Groups, c.In.C, c.Out.C, "maps")
 }
@@ -323,10 +331,17 @@ func (n *needs) full(f Full) {
 	n.flat(f.Format)
 }
 
-// flat checks the format of an operation that sees no places.
+// flat checks the format of an operation that sees no places, placed that of one that
+// does.
 func (n *needs) flat(f Format) {
 	if f == BFloat16Last {
 		n.fail("numbers in %v, but it sees no places: %v or %v", f, Float32, BFloat16)
+	}
+}
+
+func (n *needs) placed(f Format) {
+	if f == BFloat16 {
+		n.fail("maps in %v: %v or %v", f, Float32, BFloat16Last)
 	}
 }
 
@@ -344,6 +359,7 @@ func (n *needs) function(f Func) {
 
 // pool checks the geometry. Every window must hold a pixel.
 func (n *needs) pool(o Pool) {
+	n.placed(o.Format)
 	n.window(o.Window, o.In, o.Out)
 	if o.In.C != o.Out.C {
 		n.fail("%d maps into %d", o.In.C, o.Out.C)
@@ -356,6 +372,7 @@ func (n *needs) pool(o Pool) {
 }
 
 func (n *needs) lrn(o LRN) {
+	n.placed(o.Format)
 	n.count(o.Size)
 	if o.Within {
 		n.only(o.Format, Float32)
@@ -387,6 +404,7 @@ func (n *needs) dropout(o Dropout) {
 		n.fail("rate %g is not in 0 to 1", o.Rate)
 	}
 	n.bytes("Control", o.Control, ControlBytes(0))
+	n.size(4)
 	n.line("X", o.X, o.Format, o.Batch, o.Count)
 	n.line("Y", o.Y, o.Format, o.Batch, o.Count)
 }
@@ -401,6 +419,7 @@ func (n *needs) update(o Update) {
 		rates = max(rates, p.Index+1)
 	}
 	n.bytes("Control", o.Control, ControlBytes(rates))
+	n.size(4)
 	for i, p := range o.Params {
 		name := func(s string) string { return fmt.Sprintf("Params[%d].%s", i, s) }
 		g := Float32

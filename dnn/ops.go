@@ -50,8 +50,8 @@ type Window struct{ H, W, Stride, Pad int }
 
 // Conv is the geometry of a convolution, with kernels shared between places or,
 // for the Local operations, which are float32, not shared. Weights and their
-// gradients have the order and the numbers of the maps' format, and so have biases
-// their numbers; gradients of biases are float32.
+// gradients have the order and the numbers of the maps' format, Float32 or
+// BFloat16Last, and so have biases the numbers; gradients of biases are float32.
 type Conv struct {
 	Batch, Groups int
 	Format        Format
@@ -152,7 +152,7 @@ type ActivationBackward struct {
 	Y, DY, DX Tensor
 }
 
-// Pool is the geometry of a pool.
+// Pool is the geometry of a pool of maps in Float32 or BFloat16Last.
 type Pool struct {
 	Batch   int
 	Format  Format
@@ -165,7 +165,7 @@ type Pool struct {
 type MaxPoolForward struct {
 	Pool
 	X, Y  Tensor
-	Where Tensor // int32, like y: place of the largest pixel in its map
+	Where Tensor // int32, in the order of y: place of the largest pixel in its map
 }
 
 // MaxPoolBackward gives each gradient to the pixel that was largest.
@@ -192,7 +192,7 @@ type AvgPoolBackward struct {
 // by the count of terms; cuDNN's lrnAlpha is Alpha times that count.
 type LRN struct {
 	Batch, Groups  int
-	Format         Format // Float32 if Within
+	Format         Format // Float32 or, if not Within, BFloat16Last
 	Shape          Shape
 	Size           int
 	Alpha, Beta, K float64
@@ -399,8 +399,8 @@ func (o Update) Operands() (r, w []Tensor) {
 	for _, p := range o.Params {
 		r = append(r, p.G, p.W, p.V)
 		w = append(w, p.W, p.V)
-		if p.Copy != 0 {
-			w = append(w, p.Copy)
+		if p.Copy != 0 { // whose zeros stay
+			r, w = append(r, p.Copy), append(w, p.Copy)
 		}
 	}
 	return r, w

@@ -8,7 +8,7 @@ import "alexnet/dnn"
 func (p *preparation) normPoolForward(op dnn.NormPoolForward) []loop {
 	between, where := p.temporary(4*op.LRN.Batch*op.LRN.Shape.Size()), p.temporary(4*op.Pool.Batch*op.Pool.Out.Size())
 	loops := p.lrnForward(dnn.LRNForward{LRN: op.LRN, X: op.X, Y: between})
-	loops = append(loops, p.maxPoolForward(dnn.MaxPoolForward{Pool: op.Pool, X: between, Y: op.Y, Where: where})...)
+	loops = append(loops, p.largest(dnn.MaxPoolForward{Pool: op.Pool, X: between, Y: op.Y, Where: where})...)
 	n := op.Pool.Batch * op.Pool.Out.Size()
 	places := p.places(op.NormPool, op.Where)
 	at := p.ints(where, n)
@@ -32,7 +32,7 @@ func (p *preparation) normPoolBackward(op dnn.NormPoolBackward) []loop {
 		}
 	})
 	loops = append(loops, p.lrnForward(dnn.LRNForward{LRN: op.LRN, X: op.X, Y: y})...)
-	loops = append(loops, p.maxPoolBackward(dnn.MaxPoolBackward{Pool: op.Pool, Where: where, DY: op.DY, DX: dy})...)
+	loops = append(loops, p.unpooled(dnn.MaxPoolBackward{Pool: op.Pool, Where: where, DY: op.DY, DX: dy})...)
 	loops = append(loops, p.lrnBackward(dnn.LRNBackward{LRN: op.LRN, X: op.X, Y: y, DY: dy, DX: op.DX})...)
 	if !op.Relu {
 		return loops

@@ -26,6 +26,19 @@ func maps(op dnn.Pool, scratch int, body func(w *worker, in, out int)) []loop {
 }
 
 func (p *preparation) maxPoolForward(op dnn.MaxPoolForward) []loop {
+	if !p.last {
+		return p.largest(op)
+	}
+	n := op.Batch * op.Out.Size()
+	where := p.ints(op.Where, n)
+	op.Where = p.temporary(4 * n)
+	first := p.ints(op.Where, n)
+	c := converted{Need: dnn.Need{Format: dnn.BFloat16Last, Count: op.Batch, Channels: op.Out.C, Places: op.Out.H * op.Out.W}}
+	return append(p.largest(op), c.each(func(last, i int) { where[last] = first[i] }))
+}
+
+// largest is maxPoolForward with channels first.
+func (p *preparation) largest(op dnn.MaxPoolForward) []loop {
 	in, out := op.Batch*op.In.Size(), op.Batch*op.Out.Size()
 	x, y, where := p.floats(op.X, in), p.floats(op.Y, out), p.ints(op.Where, out)
 	w, width := op.Window, op.In.W
@@ -56,6 +69,19 @@ func (p *preparation) maxPoolForward(op dnn.MaxPoolForward) []loop {
 }
 
 func (p *preparation) maxPoolBackward(op dnn.MaxPoolBackward) []loop {
+	if !p.last {
+		return p.unpooled(op)
+	}
+	n := op.Batch * op.Out.Size()
+	where := p.ints(op.Where, n)
+	op.Where = p.temporary(4 * n)
+	first := p.ints(op.Where, n)
+	c := converted{Need: dnn.Need{Format: dnn.BFloat16Last, Count: op.Batch, Channels: op.Out.C, Places: op.Out.H * op.Out.W}}
+	return append([]loop{c.each(func(last, i int) { first[i] = where[last] })}, p.unpooled(op)...)
+}
+
+// unpooled is maxPoolBackward with channels first.
+func (p *preparation) unpooled(op dnn.MaxPoolBackward) []loop {
 	in, out := op.Batch*op.In.Size(), op.Batch*op.Out.Size()
 	dx, dy, where := p.floats(op.DX, in), p.floats(op.DY, out), p.ints(op.Where, out)
 	return maps(op.Pool, 0, func(_ *worker, in, out int) {

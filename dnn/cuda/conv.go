@@ -16,24 +16,23 @@ import (
 // with as many zeros there.
 type conv struct {
 	dnn.Conv
-	wide      dnn.Shape // of the input with those zeros
-	precision Precision
-	kind      cudnn.DataType
+	done      dnn.Format // in which cuDNN does it: Format, or Float32
+	wide      dnn.Shape  // of the input with those zeros
+	precision Precision  // of float32
 
-	x, y, bias *cudnn.Tensor // y of kind; bias, like everything but x, w and y, is float32
-	plain      *cudnn.Tensor // y in float32
+	x, y, bias *cudnn.Tensor
 	w          *cudnn.Filter
 	desc       *cudnn.Convolution
 }
 
-func (p *preparation) conv(o dnn.Conv, precision Precision) (*conv, error) {
-	c := &conv{Conv: o, wide: o.In, precision: precision, kind: cudnn.Float}
-	math := cudnn.DefaultMath
-	switch precision {
-	case FP32:
+func (p *preparation) conv(o dnn.Conv, done dnn.Format) (*conv, error) {
+	c := &conv{Conv: o, done: done, wide: o.In, precision: p.device.options.Precision}
+	kind, order, math := cudnn.Float, cudnn.NCHW, cudnn.DefaultMath
+	switch {
+	case done == dnn.BFloat16Last:
+		kind, order, c.precision = cudnn.BFloat16, cudnn.NHWC, BF16
+	case c.precision == FP32:
 		math = cudnn.FmaMath
-	case BF16:
-		c.kind = cudnn.BFloat16
 	}
 	w := o.Window
 	var err error
@@ -44,18 +43,14 @@ func (p *preparation) conv(o dnn.Conv, precision Precision) (*conv, error) {
 		return nil, err
 	}
 	lib := p.device.libs.CuDNN
-	tensor := func(t cudnn.DataType, n int, s dnn.Shape) *cudnn.Tensor {
-		d, err := lib.NewTensor(t, cudnn.NCHW, n, s.C, s.H, s.W)
+	tensor := func(n int, s dnn.Shape) *cudnn.Tensor {
+		d, err := lib.NewTensor(kind, order, n, s.C, s.H, s.W)
 		return own(p, d, err)
 	}
-	c.x = tensor(c.kind, o.Batch, c.wide)
-	c.y = tensor(c.kind, o.Batch, o.Out)
-	c.plain = c.y
-	if c.kind != cudnn.Float {
-		c.plain = tensor(cudnn.Float, o.Batch, o.Out)
-	}
-	c.bias = tensor(cudnn.Float, 1, dnn.Shape{C: o.Out.C, H: 1, W: 1})
-	filter, err := lib.NewFilter(c.kind, cudnn.NCHW, o.Out.C, o.In.C/o.Groups, w.H, w.W)
+	c.x = tensor(o.Batch, c.wide)
+	c.y = tensor(o.Batch, o.Out)
+	c.bias = tensor(1, dnn.Shape{C: o.Out.C, H: 1, W: 1})
+	filter, err := lib.NewFilter(kind, order, o.Out.C, o.In.C/o.Groups, w.H, w.W)
 	c.w = own(p, filter, err)
 	c.math(p, math)
 	return c, p.err
@@ -85,58 +80,48 @@ func wide(in, out, k int, w dnn.Window) (int, error) {
 	return 0, fmt.Errorf("%d places of a window of %d, stride %d, pad %d, on a side of %d: cuDNN makes all %d", out, k, w.Stride, w.Pad, in, natural)
 }
 
-// scratch returns an operand that is n numbers of the conv's kind in the
-// workspace.
-func (c *conv) scratch(p *preparation, n int64) operand {
-	size := int64(4)
-	if c.kind == cudnn.BFloat16 {
-		size = 2
-	}
-	return operand{copied: true, at: p.reserve(size * n)}
-}
-
-// as returns an operand of n numbers in the conv's kind, and what makes the copy
-// of the tensor if there is one (or, if back, the tensor of the copy).
-func (c *conv) as(p *preparation, t dnn.Tensor, n int64, back bool) (operand, binding) {
-	if c.kind == cudnn.Float {
+// as returns an operand, count of shape, in the format in which the convolution is
+// done, and what makes it of the tensor or, if back, the tensor of it.
+func (c *conv) as(p *preparation, t dnn.Tensor, count int, shape dnn.Shape, back bool) (operand, binding) {
+	if c.done == c.Format {
 		return operand{ptr: p.at[t]}, nothing
 	}
-	if !back {
-		return p.bfloat16(t, n)
-	}
-	o := c.scratch(p, n)
+	o := operand{copied: true, at: p.reserve(c.done.Bytes() * int64(count) * int64(shape.Size()))}
 	return o, func(base cu.DevicePtr) ([]call, error) {
-		return p.runs(kernels.FromBFloat16{X: o.in(base), Y: p.at[t], Count: n})
+		if back {
+			return p.runs(p.converted(o.in(base), p.at[t], count, shape, c.done, c.Format))
+		}
+		return p.runs(p.converted(p.at[t], o.in(base), count, shape, c.Format, c.done))
 	}
+}
+
+// kernel is the shape of a kernel.
+func (c *conv) kernel() dnn.Shape {
+	return dnn.Shape{C: c.In.C / c.Groups, H: c.Window.H, W: c.Window.W}
 }
 
 // input is as for x or, if back, its gradient, which may have to be widened.
 func (c *conv) input(p *preparation, t dnn.Tensor, back bool) (operand, binding) {
+	plain, convert := c.as(p, t, c.Batch, c.In, back)
 	if c.wide == c.In {
-		return c.as(p, t, c.inputs(), back)
+		return plain, convert
 	}
-	padded := operand{copied: true, at: p.reserve(4 * c.inputs())}
-	o := padded
-	if c.kind == cudnn.BFloat16 {
-		o = c.scratch(p, c.inputs())
-	}
-	planes := p.i32(c.Batch * c.In.C)
-	h, w, wideH, wideW := p.i32(c.In.H), p.i32(c.In.W), p.i32(c.wide.H), p.i32(c.wide.W)
-	return o, func(base cu.DevicePtr) ([]call, error) {
-		var list []kernels.Args
+	padded := operand{copied: true, at: p.reserve(c.done.Bytes() * c.inputs())}
+	fit := func(base cu.DevicePtr) ([]call, error) {
+		from, to, x, y := c.In, c.wide, plain.in(base), padded.in(base)
 		if back {
-			if o != padded {
-				list = append(list, kernels.FromBFloat16{X: o.in(base), Y: padded.in(base), Count: c.inputs()})
-			}
-			list = append(list, kernels.Fit{X: padded.in(base), Y: p.at[t], Planes: planes, H: wideH, W: wideW, OutH: h, OutW: w})
-			return p.runs(list...)
+			from, to, x, y = to, from, y, x
 		}
-		list = append(list, kernels.Fit{X: p.at[t], Y: padded.in(base), Planes: planes, H: h, W: w, OutH: wideH, OutW: wideW})
-		if o != padded {
-			list = append(list, kernels.ToBFloat16{X: padded.in(base), Y: o.in(base), Count: c.inputs()})
+		h, w, outH, outW := p.i32(from.H), p.i32(from.W), p.i32(to.H), p.i32(to.W)
+		if c.done == dnn.BFloat16Last {
+			return p.runs(kernels.FitLast{X: x, Y: y, Batch: p.i32(c.Batch), C: p.i32(c.In.C), H: h, W: w, OutH: outH, OutW: outW})
 		}
-		return p.runs(list...)
+		return p.runs(kernels.Fit{X: x, Y: y, Planes: p.i32(c.Batch * c.In.C), H: h, W: w, OutH: outH, OutW: outW})
 	}
+	if back {
+		return padded, sequence(fit, convert)
+	}
+	return padded, sequence(convert, fit)
 }
 
 func (c *conv) weights() int64 { return int64(c.Out.C) * int64(c.KernelSize()) }
@@ -147,14 +132,14 @@ func (c *conv) inputs() int64  { return int64(c.Batch * c.wide.Size()) }
 var errNoAlgorithm = errors.New("there is no algorithm for it")
 
 // convolution describes a convolution and chooses its algorithm. Where cuDNN has
-// none for bfloat16, it is done in TF32.
+// none for bfloat16, it is done in TF32, on copies.
 func (p *preparation) convolution(o dnn.Conv, ask func(*conv) ([]cudnn.Perf, error),
 	find func(c *conv, x, w, y, space cu.DevicePtr, bytes int64) ([]cudnn.Perf, error)) (c *conv, algo cudnn.Perf, err error) {
-	for _, precision := range []Precision{p.device.options.Precision, TF32} {
-		if c, err = p.conv(o, precision); err != nil {
+	for _, done := range []dnn.Format{o.Format, dnn.Float32} {
+		if c, err = p.conv(o, done); err != nil {
 			return nil, algo, err
 		}
-		if algo, err = c.algorithm(p, ask, find); !errors.Is(err, errNoAlgorithm) || precision != BF16 {
+		if algo, err = c.algorithm(p, ask, find); !errors.Is(err, errNoAlgorithm) || done == dnn.Float32 {
 			return c, algo, err
 		}
 	}
@@ -206,8 +191,8 @@ func (c *conv) choose(p *preparation, list []cudnn.Perf) (cudnn.Perf, error) {
 }
 
 func (c *conv) String() string {
-	return fmt.Sprintf("%d images of %dx%dx%d to %dx%dx%d in %d groups, windows of %dx%d, stride %d, pad %d",
-		c.Batch, c.In.C, c.In.H, c.In.W, c.Out.C, c.Out.H, c.Out.W, c.Groups, c.Window.H, c.Window.W, c.Window.Stride, c.Window.Pad)
+	return fmt.Sprintf("%d images of %dx%dx%d to %dx%dx%d in %d groups, windows of %dx%d, stride %d, pad %d, in %v",
+		c.Batch, c.In.C, c.In.H, c.In.W, c.Out.C, c.Out.H, c.Out.W, c.Groups, c.Window.H, c.Window.W, c.Window.Stride, c.Window.Pad, c.done)
 }
 
 func (p *preparation) convForward(o dnn.ConvForward) (binding, error) {
@@ -220,22 +205,76 @@ func (p *preparation) convForward(o dnn.ConvForward) (binding, error) {
 	if err != nil {
 		return nil, err
 	}
-	x, makeX := c.input(p, o.X, false)
-	w, makeW := c.as(p, o.W, c.weights(), false)
-	y, fromY := c.as(p, o.Y, c.outputs(), true)
-	space, bytes := cu.DevicePtr(p.reserve(int64(algo.Memory))), int64(algo.Memory)
-	var relu binding = nothing
-	if o.Relu {
-		relu, err = p.activationForward(dnn.ActivationForward{Count: o.Batch * o.Out.Size(), Func: dnn.Relu, X: o.Y, Y: o.Y})
-		if err != nil {
-			return nil, err
-		}
+	relu, err := c.rectifier(p, o.Relu, algo)
+	if err != nil {
+		return nil, err
 	}
-	return sequence(makeX, makeW, library(func(h *cudnn.Handle, base cu.DevicePtr) error {
+	x, makeX := c.input(p, o.X, false)
+	w, makeW := c.as(p, o.W, c.Out.C, c.kernel(), false)
+	y, fromY := c.as(p, o.Y, c.Batch, c.Out, true)
+	b, makeB := c.as(p, o.B, 1, dnn.Shape{C: c.Out.C, H: 1, W: 1}, false)
+	space, bytes := cu.DevicePtr(p.reserve(int64(algo.Memory))), int64(algo.Memory)
+	if relu != nil {
+		return sequence(makeX, library(func(h *cudnn.Handle, base cu.DevicePtr) error {
+			return c.fused(h, relu, algo, x.in(base), w.in(base), b.in(base), y.in(base), base+space)
+		})), p.err
+	}
+	after, err := c.afterwards(p, o.Relu, b, y)
+	return sequence(makeX, makeW, makeB, library(func(h *cudnn.Handle, base cu.DevicePtr) error {
 		return h.ConvolutionForward(1, c.x, x.in(base), c.w, w.in(base), c.desc, cudnn.ConvFwdAlgo(algo.Algo), base+space, bytes, 0, c.y, y.in(base))
-	}), fromY, library(func(h *cudnn.Handle, base cu.DevicePtr) error {
-		return h.AddTensor(1, c.bias, p.at[o.B], 1, c.plain, p.at[o.Y])
-	}), relu), p.err
+	}), after, fromY), err
+}
+
+// rectifier returns the ReLU of a convolution that cuDNN does with its bias and ReLU
+// in one, or nil if it is not to, or cannot, which shows only when it is tried.
+//
+// Of NaN this ReLU makes 0, and no other is to be had in one with a convolution. A
+// network that has diverged is seen all the same: its loss, which no ReLU follows, is
+// NaN from the next step on.
+func (c *conv) rectifier(p *preparation, relu bool, algo cudnn.Perf) (*cudnn.Activation, error) {
+	if !relu || c.done != dnn.BFloat16Last {
+		return nil, nil
+	}
+	a, err := p.device.libs.CuDNN.NewActivation(cudnn.ReLU, cudnn.NotPropagateNan, 0)
+	if own(p, a, err); err != nil {
+		return nil, err
+	}
+	size := c.done.Bytes()
+	err = p.borrow([]int64{size * c.inputs(), size * c.weights(), size * int64(c.Out.C), size * c.outputs(), max(int64(algo.Memory), 1)}, func(at []cu.DevicePtr) error {
+		return errors.Join(c.fused(p.device.dnn, a, algo, at[0], at[1], at[2], at[3], at[4]), p.device.ctx.Synchronize())
+	})
+	if errors.Is(err, cudnn.NotSupported) {
+		return nil, nil
+	}
+	return a, err
+}
+
+// fused is the convolution with bias and ReLU in one call.
+func (c *conv) fused(h *cudnn.Handle, relu *cudnn.Activation, algo cudnn.Perf, x, w, b, y, space cu.DevicePtr) error {
+	return h.ConvolutionBiasActivationForward(1, c.x, x, c.w, w, c.desc, cudnn.ConvFwdAlgo(algo.Algo), space, int64(algo.Memory), 0, c.y, y, c.bias, b, relu, c.y, y)
+}
+
+// afterwards adds the bias to what a convolution made, and rectifies it.
+func (c *conv) afterwards(p *preparation, relu bool, b, y operand) (binding, error) {
+	if c.done == dnn.BFloat16Last {
+		return func(base cu.DevicePtr) ([]call, error) {
+			k := kernels.AddBiasHalf{B: b.in(base), Y: y.in(base), Rows: p.i32(c.Batch * c.Out.H * c.Out.W), Width: p.i32(c.Out.C)}
+			if relu {
+				k.Relu = 1
+			}
+			return p.runs(k)
+		}, p.err
+	}
+	add := library(func(h *cudnn.Handle, base cu.DevicePtr) error {
+		return h.AddTensor(1, c.bias, b.in(base), 1, c.y, y.in(base))
+	})
+	if !relu {
+		return add, p.err
+	}
+	t, a := p.line(int(c.outputs())), p.activation(dnn.Relu)
+	return sequence(add, library(func(h *cudnn.Handle, base cu.DevicePtr) error {
+		return h.ActivationForward(a, 1, t, y.in(base), 0, t, y.in(base))
+	})), p.err
 }
 
 func (p *preparation) convBackwardData(o dnn.ConvBackwardData) (binding, error) {
@@ -248,8 +287,8 @@ func (p *preparation) convBackwardData(o dnn.ConvBackwardData) (binding, error) 
 	if err != nil {
 		return nil, err
 	}
-	w, makeW := c.as(p, o.W, c.weights(), false)
-	dy, makeDY := c.as(p, o.DY, c.outputs(), false)
+	w, makeW := c.as(p, o.W, c.Out.C, c.kernel(), false)
+	dy, makeDY := c.as(p, o.DY, c.Batch, c.Out, false)
 	dx, fromDX := c.input(p, o.DX, true)
 	space, bytes := cu.DevicePtr(p.reserve(int64(algo.Memory))), int64(algo.Memory)
 	return sequence(makeW, makeDY, library(func(h *cudnn.Handle, base cu.DevicePtr) error {
@@ -268,12 +307,21 @@ func (p *preparation) convBackwardWeights(o dnn.ConvBackwardWeights) (binding, e
 		return nil, err
 	}
 	x, makeX := c.input(p, o.X, false)
-	dy, makeDY := c.as(p, o.DY, c.outputs(), false)
-	dw, fromDW := c.as(p, o.DW, c.weights(), true)
+	dy, makeDY := c.as(p, o.DY, c.Batch, c.Out, false)
+	dw, fromDW := c.as(p, o.DW, c.Out.C, c.kernel(), true)
 	space, bytes := cu.DevicePtr(p.reserve(int64(algo.Memory))), int64(algo.Memory)
 	return sequence(makeX, makeDY, library(func(h *cudnn.Handle, base cu.DevicePtr) error {
 		return h.ConvolutionBackwardFilter(1, c.x, x.in(base), c.y, dy.in(base), c.desc, cudnn.ConvBwdFilterAlgo(algo.Algo), base+space, bytes, 0, c.w, dw.in(base))
-	}), fromDW, library(func(h *cudnn.Handle, base cu.DevicePtr) error {
-		return h.ConvolutionBackwardBias(1, c.plain, p.at[o.DY], 0, c.bias, p.at[o.DB])
-	})), p.err
+	}), fromDW, c.biasGradient(p, o.DB, dy, p.at[o.DY])), p.err
+}
+
+// biasGradient adds up the gradients by y, from dy as the convolution has it or, if
+// that is bfloat16, from the tensor itself.
+func (c *conv) biasGradient(p *preparation, db dnn.Tensor, dy operand, tensor cu.DevicePtr) binding {
+	if c.Format == dnn.BFloat16Last {
+		return p.sumColumns(tensor, p.at[db], c.Format, c.Batch*c.Out.H*c.Out.W, c.Out.C)
+	}
+	return library(func(h *cudnn.Handle, base cu.DevicePtr) error {
+		return h.ConvolutionBackwardBias(1, c.y, dy.in(base), 0, c.bias, p.at[db])
+	})
 }

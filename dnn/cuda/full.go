@@ -31,16 +31,19 @@ type full struct {
 
 func (p *preparation) full(o dnn.Full) *full {
 	f := &full{Full: o, in: o.In / o.Groups, out: o.Out / o.Groups, kind: cublaslt.Float32, compute: cublaslt.Compute32F}
-	switch p.device.options.Precision {
-	case TF32:
-		f.compute = cublaslt.Compute32FFastTF32
-	case BF16:
+	switch {
+	case o.Format == dnn.BFloat16:
 		f.kind = cublaslt.BFloat16
+	case p.device.options.Precision != FP32:
+		f.compute = cublaslt.Compute32FFastTF32
 	}
 	return f
 }
 
-// The factors of the products; results are float32.
+// size returns the bytes of a number.
+func (f *full) size() cu.DevicePtr { return cu.DevicePtr(f.Format.Bytes()) }
+
+// The matrices of the products.
 func (f *full) w() cublaslt.Matrix {
 	return cublaslt.Matrix{Type: f.kind, Rows: f.in, Cols: f.out, LD: f.in}
 }
@@ -51,28 +54,14 @@ func (f *full) y() cublaslt.Matrix {
 	return cublaslt.Matrix{Type: f.kind, Rows: f.out, Cols: f.Batch, LD: f.Out}
 }
 
-func result(m cublaslt.Matrix) cublaslt.Matrix { m.Type = cublaslt.Float32; return m }
-
-// factor returns n numbers as a product wants them: a tensor, or a copy of it in
-// bfloat16.
-func (f *full) factor(p *preparation, t dnn.Tensor, n int64) (operand, binding) {
-	if f.kind == cublaslt.Float32 {
-		return operand{ptr: p.at[t]}, nothing
-	}
-	return p.bfloat16(t, n)
-}
-
 // products returns the calls of a product for each group. strides count numbers
 // from one group's matrix to the next. If cuBLASLt has no algorithm for it, the
 // error is a cublaslt.NotSupported.
-func (f *full) products(p *preparation, m cublaslt.Product, a, b operand, d cu.DevicePtr, strideA, strideB, strideD int, bias cu.DevicePtr) (binding, error) {
-	size := cu.DevicePtr(4)
-	if f.kind == cublaslt.BFloat16 {
-		size = 2
-	}
-	m.A.Align = f.alignment(a.ptr, size*cu.DevicePtr(strideA))
-	m.B.Align = f.alignment(b.ptr, size*cu.DevicePtr(strideB))
-	m.D.Align = f.alignment(d, 4*cu.DevicePtr(strideD))
+func (f *full) products(p *preparation, m cublaslt.Product, a, b, d cu.DevicePtr, strideA, strideB, strideD int, bias cu.DevicePtr) (binding, error) {
+	size := f.size()
+	m.A.Align = f.alignment(a, size*cu.DevicePtr(strideA))
+	m.B.Align = f.alignment(b, size*cu.DevicePtr(strideB))
+	m.D.Align = f.alignment(d, size*cu.DevicePtr(strideD))
 	limit := p.device.options.workspace()
 	list := make([]*cublaslt.Matmul, f.Groups)
 	for g := range list {
@@ -82,7 +71,7 @@ func (f *full) products(p *preparation, m cublaslt.Product, a, b operand, d cu.D
 		}
 		list[g] = own(p, product, nil)
 		if bias != 0 {
-			if err := product.SetBias(bias + cu.DevicePtr(4*g*f.out)); err != nil {
+			if err := product.SetBias(bias + size*cu.DevicePtr(g*f.out)); err != nil {
 				return nil, err
 			}
 		}
@@ -97,9 +86,7 @@ func (f *full) products(p *preparation, m cublaslt.Product, a, b operand, d cu.D
 	return func(base cu.DevicePtr) ([]call, error) {
 		calls := make([]call, len(list))
 		for g, product := range list {
-			a := a.in(base) + size*cu.DevicePtr(g*strideA)
-			b := b.in(base) + size*cu.DevicePtr(g*strideB)
-			d := d + 4*cu.DevicePtr(g*strideD)
+			a, b, d := a+size*cu.DevicePtr(g*strideA), b+size*cu.DevicePtr(g*strideB), d+size*cu.DevicePtr(g*strideD)
 			calls[g] = func(s *stream) error { return product.Run(1, a, b, 0, d, base+space, bytes, s.cu) }
 		}
 		return calls, nil
@@ -154,57 +141,54 @@ func (p *preparation) tune(list []*cublaslt.Matmul, m cublaslt.Product, limit in
 
 func (p *preparation) fullForward(o dnn.FullForward) (binding, error) {
 	f := p.full(o.Full)
-	x, makeX := f.factor(p, o.X, int64(f.Batch)*int64(f.In))
-	w, makeW := f.factor(p, o.W, int64(f.in)*int64(f.Out))
-	m := cublaslt.Product{A: f.w(), B: f.x(), D: result(f.y()), TransA: cublaslt.Trans, Compute: f.compute}
-	if f.epilogue(p.at[o.B]) {
+	w, x, b, y := p.at[o.W], p.at[o.X], p.at[o.B], p.at[o.Y]
+	m := cublaslt.Product{A: f.w(), B: f.x(), D: f.y(), TransA: cublaslt.Trans, Compute: f.compute}
+	if f.epilogue(b) {
 		fused := m
-		fused.Epilogue, fused.BiasType = cublaslt.EpilogueBias, cublaslt.Float32
+		fused.Epilogue, fused.BiasType = cublaslt.EpilogueBias, f.kind
 		if o.Relu {
 			fused.Epilogue = cublaslt.EpilogueReLUBias
 		}
-		products, err := f.products(p, fused, w, x, p.at[o.Y], f.in*f.out, f.in, f.out, p.at[o.B])
+		products, err := f.products(p, fused, w, x, y, f.in*f.out, f.in, f.out, b)
 		if !errors.Is(err, cublaslt.NotSupported) {
-			return sequence(makeX, makeW, products), err
+			return products, err
 		}
 	}
-	products, err := f.products(p, m, w, x, p.at[o.Y], f.in*f.out, f.in, f.out, 0)
+	products, err := f.products(p, m, w, x, y, f.in*f.out, f.in, f.out, 0)
 	if err != nil {
 		return nil, err
 	}
-	bias := kernels.AddBias{B: p.at[o.B], Y: p.at[o.Y], Rows: p.i32(o.Batch), Width: p.i32(o.Out)}
+	bias := kernels.AddBias{B: b, Y: y, Rows: p.i32(o.Batch), Width: p.i32(o.Out)}
 	if o.Relu {
 		bias.Relu = 1
 	}
-	after, err := p.fixed(bias)
-	return sequence(makeX, makeW, products, after), err
+	var add kernels.Args = bias
+	if o.Format == dnn.BFloat16 {
+		add = kernels.AddBiasHalf(bias)
+	}
+	after, err := p.fixed(add)
+	return sequence(products, after), err
 }
 
 // epilogue reports whether cuBLASLt's epilogue may add the bias. It has none for
 // matrices with a side of 1, and some of its algorithms read four numbers of the
 // bias at a time, wherever it starts.
 func (f *full) epilogue(bias cu.DevicePtr) bool {
-	return min(f.Batch, f.in, f.out) > 1 && f.alignment(bias, 4*cu.DevicePtr(f.out)) >= 16
+	return min(f.Batch, f.in, f.out) > 1 && f.alignment(bias, f.size()*cu.DevicePtr(f.out)) >= 16
 }
 
 func (p *preparation) fullBackwardData(o dnn.FullBackwardData) (binding, error) {
 	f := p.full(o.Full)
-	w, makeW := f.factor(p, o.W, int64(f.in)*int64(f.Out))
-	dy, makeDY := f.factor(p, o.DY, int64(f.Batch)*int64(f.Out))
-	products, err := f.products(p, cublaslt.Product{A: f.w(), B: f.y(), D: result(f.x()), Compute: f.compute,
-		Epilogue: cublaslt.EpilogueDefault}, w, dy, p.at[o.DX], f.in*f.out, f.out, f.in, 0)
-	return sequence(makeW, makeDY, products), err
+	return f.products(p, cublaslt.Product{A: f.w(), B: f.y(), D: f.x(), Compute: f.compute, Epilogue: cublaslt.EpilogueDefault},
+		p.at[o.W], p.at[o.DY], p.at[o.DX], f.in*f.out, f.out, f.in, 0)
 }
 
 func (p *preparation) fullBackwardWeights(o dnn.FullBackwardWeights) (binding, error) {
 	f := p.full(o.Full)
-	x, makeX := f.factor(p, o.X, int64(f.Batch)*int64(f.In))
-	dy, makeDY := f.factor(p, o.DY, int64(f.Batch)*int64(f.Out))
-	products, err := f.products(p, cublaslt.Product{A: f.x(), B: f.y(), D: result(f.w()), TransB: cublaslt.Trans, Compute: f.compute,
-		Epilogue: cublaslt.EpilogueDefault}, x, dy, p.at[o.DW], f.in, f.out, f.in*f.out, 0)
+	products, err := f.products(p, cublaslt.Product{A: f.x(), B: f.y(), D: f.w(), TransB: cublaslt.Trans, Compute: f.compute, Epilogue: cublaslt.EpilogueDefault},
+		p.at[o.X], p.at[o.DY], p.at[o.DW], f.in, f.out, f.in*f.out, 0)
 	if err != nil {
 		return nil, err
 	}
-	bias, err := p.fixed(kernels.SumRows{X: p.at[o.DY], Y: p.at[o.DB], Rows: p.i32(o.Batch), Width: p.i32(o.Out)})
-	return sequence(makeX, makeDY, products, bias), err
+	return sequence(products, p.sumColumns(p.at[o.DY], p.at[o.DB], o.Format, o.Batch, o.Out)), p.err
 }

@@ -20,6 +20,9 @@ func (p *preparation) activation(f dnn.Func) *cudnn.Activation {
 }
 
 func (p *preparation) activationForward(o dnn.ActivationForward) (binding, error) {
+	if o.Format != dnn.Float32 {
+		return p.fixed(kernels.ActivationForwardHalf{X: p.at[o.X], Y: p.at[o.Y], Count: int64(o.Count), Function: int32(o.Func)})
+	}
 	t, a := p.line(o.Count), p.activation(o.Func)
 	x, y := p.at[o.X], p.at[o.Y]
 	return library(func(h *cudnn.Handle, _ cu.DevicePtr) error {
@@ -30,6 +33,9 @@ func (p *preparation) activationForward(o dnn.ActivationForward) (binding, error
 // activationBackward gives y for x, too, which these functions' gradients do not
 // need: they follow from y.
 func (p *preparation) activationBackward(o dnn.ActivationBackward) (binding, error) {
+	if o.Format != dnn.Float32 {
+		return p.fixed(kernels.ActivationBackwardHalf{Y: p.at[o.Y], DY: p.at[o.DY], DX: p.at[o.DX], Count: int64(o.Count), Function: int32(o.Func)})
+	}
 	t, a := p.line(o.Count), p.activation(o.Func)
 	y, dy, dx := p.at[o.Y], p.at[o.DY], p.at[o.DX]
 	return library(func(h *cudnn.Handle, _ cu.DevicePtr) error {
@@ -58,6 +64,9 @@ func (p *preparation) lrn(o dnn.LRN) (*cudnn.Tensor, *cudnn.LRN) {
 
 func (p *preparation) lrnForward(o dnn.LRNForward) (binding, error) {
 	x, y := p.at[o.X], p.at[o.Y]
+	if o.Format == dnn.BFloat16Last {
+		return p.fixed(p.normPoolForwardArgs(alone(o.LRN), x, y, 0))
+	}
 	if inCuDNN(o.LRN) {
 		t, l := p.lrn(o.LRN)
 		return library(func(h *cudnn.Handle, _ cu.DevicePtr) error {
@@ -75,6 +84,9 @@ func (p *preparation) lrnForward(o dnn.LRNForward) (binding, error) {
 
 func (p *preparation) lrnBackward(o dnn.LRNBackward) (binding, error) {
 	x, y, dy, dx := p.at[o.X], p.at[o.Y], p.at[o.DY], p.at[o.DX]
+	if o.Format == dnn.BFloat16Last {
+		return p.fixed(p.normPoolBackwardArgs(alone(o.LRN), false, x, 0, dy, dx))
+	}
 	if inCuDNN(o.LRN) {
 		t, l := p.lrn(o.LRN)
 		return library(func(h *cudnn.Handle, _ cu.DevicePtr) error {

@@ -155,24 +155,26 @@ func (s *stream) Copy(dst, src dnn.Buffer, r dnn.Rows) error {
 	if err != nil {
 		return fmt.Errorf("%s: copy from: %w", s.device.name, err)
 	}
-	if err := r.Inside(d.bytes/4, c.bytes/4); err != nil {
+	size := r.Format.Bytes()
+	if err := r.Inside(d.bytes/size, c.bytes/size); err != nil {
 		return fmt.Errorf("%s: %w", s.device.name, err)
 	}
 	if r.Count == 0 || r.Width == 0 {
 		return nil
 	}
-	to, from := d.ptr+4*cu.DevicePtr(r.DstOffset), c.ptr+4*cu.DevicePtr(r.SrcOffset)
+	to, from := d.ptr+cu.DevicePtr(size*int64(r.DstOffset)), c.ptr+cu.DevicePtr(size*int64(r.SrcOffset))
 	if r.Count == 1 || r.DstStride == r.Width && r.SrcStride == r.Width {
-		bytes := 4 * int64(r.Count) * int64(r.Width)
+		bytes := size * int64(r.Count) * int64(r.Width)
 		if d.device.ctx.Handle() == c.device.ctx.Handle() {
 			return s.fail(s.cu.MemcpyDtoDAsync(to, from, bytes))
 		}
 		return s.fail(s.cu.MemcpyPeerAsync(to, d.device.ctx, from, c.device.ctx, bytes))
 	}
+	pitch := func(stride int) uintptr { return uintptr(size) * uintptr(stride) }
 	s.copy = cu.Memcpy3DPeer{
-		SrcMemoryType: cu.MemoryTypeDevice, SrcDevice: from, SrcContext: c.device.ctx.Handle(), SrcPitch: 4 * uintptr(r.SrcStride),
-		DstMemoryType: cu.MemoryTypeDevice, DstDevice: to, DstContext: d.device.ctx.Handle(), DstPitch: 4 * uintptr(r.DstStride),
-		WidthInBytes: 4 * uintptr(r.Width), Height: uintptr(r.Count), Depth: 1,
+		SrcMemoryType: cu.MemoryTypeDevice, SrcDevice: from, SrcContext: c.device.ctx.Handle(), SrcPitch: pitch(r.SrcStride),
+		DstMemoryType: cu.MemoryTypeDevice, DstDevice: to, DstContext: d.device.ctx.Handle(), DstPitch: pitch(r.DstStride),
+		WidthInBytes: pitch(r.Width), Height: uintptr(r.Count), Depth: 1,
 	}
 	return s.fail(s.cu.Memcpy3DPeerAsync(&s.copy))
 }

@@ -221,6 +221,10 @@ func (p *preparation) prepare(op dnn.Op) (binding, error) {
 	switch o := op.(type) {
 	case dnn.Input:
 		return p.input(o)
+	case dnn.Convert:
+		return p.fixed(p.converted(p.at[o.X], p.at[o.Y], o.Batch, o.Shape, o.From, o.To))
+	case dnn.Narrow:
+		return p.narrow(o)
 	case dnn.ConvForward:
 		return p.convForward(o)
 	case dnn.ConvBackwardData:
@@ -255,10 +259,14 @@ func (p *preparation) prepare(op dnn.Op) (binding, error) {
 		return p.lrnForward(o)
 	case dnn.LRNBackward:
 		return p.lrnBackward(o)
+	case dnn.NormPoolForward:
+		return p.normPoolForward(o)
+	case dnn.NormPoolBackward:
+		return p.normPoolBackward(o)
 	case dnn.Dropout:
 		return p.dropout(o)
 	case dnn.Scale:
-		return p.fixed(kernels.Scale{X: p.at[o.X], Y: p.at[o.Y], Count: int64(o.Count), Factor: o.Factor})
+		return p.scale(o)
 	case dnn.SoftmaxForward:
 		return p.softmaxForward(o)
 	case dnn.SoftmaxBackward:
@@ -266,8 +274,7 @@ func (p *preparation) prepare(op dnn.Op) (binding, error) {
 	case dnn.Sum:
 		return p.sum(o)
 	case dnn.Update:
-		return p.fixed(kernels.Update{Control: p.at[o.Control], G: p.at[o.G], W: p.at[o.W], V: p.at[o.V],
-			Count: int64(o.Count), Momentum: o.Momentum, Decay: o.Decay, Rate: o.Rate, Index: p.i32(o.Index)})
+		return p.update(o)
 	}
 	return nil, errors.New("not an operation of package dnn") // dnn.Needs has said so before
 }

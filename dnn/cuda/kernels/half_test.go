@@ -274,44 +274,14 @@ func TestPoolsLast(t *testing.T) {
 			}
 			in, out := len(x), p.Batch*p.Out.Size()
 			tx, dy, y, dx := halves(r, x), halves(r, s.normals(out)), spoiled(r, out), spoiled(r, in)
-			r.where(p, tx, dy, y, dx)
-			tx, dx = halves(r, s.normals(in)), spoiled(r, in)
+			where := r.poison(out)
 			batch, g := int32(p.Batch), geometry(p.In, p.Out, p.Window)
+			r.sameHalf(exact, dnn.MaxPoolForward{Pool: p, X: tx, Y: y, Where: where}, []dnn.Tensor{where}, kernels.MaxPoolForwardLast{X: ptr(tx), Y: ptr(y), Where: ptr(where), Batch: batch, Geometry: g})
+			r.sameHalf(halfSums, dnn.MaxPoolBackward{Pool: p, Where: where, DY: dy, DX: dx}, nil, kernels.MaxPoolBackwardLast{Where: ptr(where), DY: ptr(dy), DX: ptr(dx), Batch: batch, Geometry: g})
+			tx, dx = halves(r, s.normals(in)), spoiled(r, in)
 			r.sameHalf(halfSums, dnn.AvgPoolForward{Pool: p, X: tx, Y: y}, nil, kernels.AvgPoolForwardLast{X: ptr(tx), Y: ptr(y), Batch: batch, Geometry: g})
 			r.sameHalf(halfSums, dnn.AvgPoolBackward{Pool: p, DY: dy, DX: dx}, nil, kernels.AvgPoolBackwardLast{DY: ptr(dy), DX: ptr(dx), Batch: batch, Geometry: g})
 		})
-	}
-}
-
-// where holds max pools against the CPU's, of which the places of the largest pixels
-// stand like other maps: here with channels last, there first.
-func (r *rig) where(p dnn.Pool, x, dy, y, dx dnn.Tensor) {
-	r.Helper()
-	out, area := p.Batch*p.Out.Size(), p.Out.H*p.Out.W
-	where, places := r.poison(out), r.poison(out)
-	batch, g := int32(p.Batch), geometry(p.In, p.Out, p.Window)
-	forward := kernels.MaxPoolForwardLast{X: ptr(x), Y: ptr(y), Where: ptr(places), Batch: batch, Geometry: g}
-	got := r.all(forward)
-	r.cpu(dnn.MaxPoolForward{Pool: p, X: x, Y: y, Where: where})
-	if !slices.Equal(got[y-1], r.tensors[y-1]) {
-		r.Error("y differs")
-	}
-	first, last := r.tensors[where-1], got[places-1]
-	for n := range p.Batch {
-		for c := range p.Out.C {
-			for at := range area {
-				a, b := first[4*((n*p.Out.C+c)*area+at):][:4], last[4*((n*area+at)*p.Out.C+c):][:4]
-				if !slices.Equal(a, b) {
-					r.Fatalf("image %d, map %d, place %d: the largest is at %d, want %d", n, c, at, b, a)
-				}
-			}
-		}
-	}
-	copy(r.tensors[places-1], last)
-	back := r.all(kernels.MaxPoolBackwardLast{Where: ptr(places), DY: ptr(dy), DX: ptr(dx), Batch: batch, Geometry: g})
-	r.cpu(dnn.MaxPoolBackward{Pool: p, Where: where, DY: dy, DX: dx})
-	if err := nearHalf(back[dx-1], r.tensors[dx-1], halfSums); err != nil {
-		r.Errorf("dx: %v", err)
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 
 	"alexnet/dnn"
 	"alexnet/dnn/cuda/cu"
-	"alexnet/internal/raw"
 )
 
 // access is the memory that one piece of work uses. It keeps the first fault, so
@@ -145,11 +144,11 @@ func (a *access) do(op dnn.Op, inPlace bool, at ...cu.DevicePtr) {
 		i := n.Tensor - 1
 		switch {
 		case at[i] == apart:
-			mem[i] = raw.Bytes(make([]float32, n.Bytes/4))
+			mem[i] = alignedCopy(make([]byte, n.Bytes))
 		case written[i]:
-			mem[i] = a.write(n.Name, at[i], n.Bytes, 4)
+			mem[i] = a.write(n.Name, at[i], n.Bytes, n.Size)
 		default:
-			mem[i] = a.read(n.Name, at[i], n.Bytes, 4)
+			mem[i] = a.read(n.Name, at[i], n.Bytes, n.Size)
 		}
 	}
 	if a.ready(inPlace) {

@@ -11,6 +11,7 @@ import (
 	"alexnet/dnn/cuda"
 	"alexnet/dnn/cuda/cu"
 	"alexnet/dnn/cuda/cudnn"
+	"alexnet/internal/bfloat16"
 	"alexnet/internal/philox"
 	"alexnet/internal/raw"
 	"alexnet/internal/reference"
@@ -184,7 +185,7 @@ func TestRounding(t *testing.T) {
 		if got := math.Float32bits(toTF32(v)); got != test.tf32 {
 			t.Errorf("%#x as TF32: %#x, want %#x", test.x, got, test.tf32)
 		}
-		if got := uint32(toBFloat16(v)) << 16; got != test.bf16 {
+		if got := uint32(bfloat16.From(v)) << 16; got != test.bf16 {
 			t.Errorf("%#x as bfloat16: %#x, want %#x", test.x, got, test.bf16)
 		}
 	}

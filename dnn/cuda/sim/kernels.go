@@ -7,6 +7,7 @@ import (
 	"alexnet/dnn"
 	"alexnet/dnn/cuda/cu"
 	"alexnet/dnn/cuda/kernels"
+	"alexnet/internal/bfloat16"
 	"alexnet/internal/philox"
 	"alexnet/internal/raw"
 )
@@ -28,10 +29,14 @@ func (a *access) kernel(args kernels.Args) {
 		a.do(dnn.LocalBackwardData{Conv: conv(k.Batch, k.Groups, k.Geometry), W: 1, DY: 2, DX: 3}, false, k.W, k.DY, k.DX)
 	case kernels.LocalBackwardWeights:
 		a.do(dnn.LocalBackwardWeights{Conv: conv(k.Batch, k.Groups, k.Geometry), X: 1, DY: 2, DW: 3, DB: 4}, false, k.X, k.DY, k.DW, apart)
-	case kernels.SumRows:
-		a.sumRows(k)
+	case kernels.SumColumns:
+		a.sumColumns(k, false)
+	case kernels.SumColumnsHalf:
+		a.sumColumns(kernels.SumColumns(k), true)
 	case kernels.AddBias:
-		a.addBias(k)
+		a.addBias(k, false)
+	case kernels.AddBiasHalf:
+		a.addBias(kernels.AddBias(k), true)
 	case kernels.MaxPoolForward:
 		a.do(dnn.MaxPoolForward{Pool: pool(k.Planes, k.Geometry), X: 1, Y: 2, Where: 3}, false, k.X, k.Y, k.Where)
 	case kernels.MaxPoolBackward:
@@ -57,7 +62,9 @@ func (a *access) kernel(args kernels.Args) {
 			Alpha: float64(k.Alpha), Beta: float64(k.Beta), K: float64(k.K), Within: true}
 		a.do(dnn.LRNBackward{LRN: l, X: 1, Y: 2, DY: 3, DX: 4}, false, k.X, k.Y, k.DY, k.DX)
 	case kernels.Dropout:
-		a.dropout(k)
+		a.dropout(k, dnn.Float32)
+	case kernels.DropoutHalf:
+		a.dropout(kernels.Dropout(k), dnn.BFloat16)
 	case kernels.Scale:
 		a.do(dnn.Scale{Count: int(k.Count), Factor: k.Factor, X: 1, Y: 2}, true, k.X, k.Y)
 	case kernels.SoftmaxForward:
@@ -67,24 +74,39 @@ func (a *access) kernel(args kernels.Args) {
 	case kernels.SoftmaxBackward:
 		a.softmaxBackward(k)
 	case kernels.Slab:
-		a.slab(k)
+		a.slab(k, false)
+	case kernels.SlabHalf:
+		a.slab(kernels.Slab(k), true)
 	case kernels.Update:
-		a.do(dnn.Update{Count: int(k.Count), Momentum: k.Momentum, Decay: k.Decay, Rate: k.Rate, Index: int(k.Index), Control: 1, G: 2, W: 3, V: 4},
-			false, k.Control, k.G, k.W, k.V)
-	case kernels.ToBFloat16:
-		x, y := floats(a.read("X", k.X, 4*k.Count, 4)), halves(a.write("Y", k.Y, 2*k.Count, 2))
-		if a.ready(false) {
-			for i, v := range x {
-				y[i] = toBFloat16(v)
-			}
-		}
-	case kernels.FromBFloat16:
-		x, y := halves(a.read("X", k.X, 2*k.Count, 2)), floats(a.write("Y", k.Y, 4*k.Count, 4))
-		if a.ready(false) {
-			for i, v := range x {
-				y[i] = fromBFloat16(v)
-			}
-		}
+		a.update(k)
+	case kernels.Convert:
+		a.do(dnn.Convert{Batch: int(k.Batch), Shape: dnn.Shape{C: int(k.Channels), H: 1, W: int(k.Places)}, From: format(k.XHalf, k.XLast), To: format(k.YHalf, k.YLast), X: 1, Y: 2}, false, k.X, k.Y)
+	case kernels.NarrowWeights:
+		a.do(dnn.Narrow{Count: int(k.Count), Kernels: folded(k.C, k.H, k.W, k.Side, k.Channels), X: 1, Y: 2}, false, k.X, k.Y)
+	case kernels.ScaleHalf:
+		a.do(dnn.Scale{Count: int(k.Count), Format: dnn.BFloat16, Factor: k.Factor, X: 1, Y: 2}, true, k.X, k.Y)
+	case kernels.ActivationForwardHalf:
+		a.do(dnn.ActivationForward{Count: int(k.Count), Format: dnn.BFloat16, Func: dnn.Func(k.Function), X: 1, Y: 2}, true, k.X, k.Y)
+	case kernels.ActivationBackwardHalf:
+		a.do(dnn.ActivationBackward{Count: int(k.Count), Format: dnn.BFloat16, Func: dnn.Func(k.Function), Y: 1, DY: 2, DX: 3}, true, k.Y, k.DY, k.DX)
+	case kernels.InputLast:
+		a.inputLast(k)
+	case kernels.FitLast:
+		a.fitLast(k)
+	case kernels.MaxPoolForwardLast:
+		a.do(dnn.MaxPoolForward{Pool: poolLast(k.Batch, k.Geometry), X: 1, Y: 2, Where: 3}, false, k.X, k.Y, k.Where)
+	case kernels.MaxPoolBackwardLast:
+		a.maxPoolBackwardLast(k)
+	case kernels.AvgPoolForwardLast:
+		a.do(dnn.AvgPoolForward{Pool: poolLast(k.Batch, k.Geometry), X: 1, Y: 2}, false, k.X, k.Y)
+	case kernels.AvgPoolBackwardLast:
+		a.do(dnn.AvgPoolBackward{Pool: poolLast(k.Batch, k.Geometry), DY: 1, DX: 2}, false, k.DY, k.DX)
+	case kernels.NormPoolForward:
+		o := normPool(k.Batch, k.Groups, k.Size, k.Alpha, k.Beta, k.K, k.Geometry)
+		a.do(dnn.NormPoolForward{NormPool: o, X: 1, Y: 2, Where: 3}, false, k.X, k.Y, orApart(k.Where))
+	case kernels.NormPoolBackward:
+		o := normPool(k.Batch, k.Groups, k.Size, k.Alpha, k.Beta, k.K, k.Geometry)
+		a.do(dnn.NormPoolBackward{NormPool: o, Relu: k.Relu != 0, X: 1, Where: 2, DY: 3, DX: 4}, false, k.X, orApart(k.Where), k.DY, k.DX)
 	default:
 		name, _, _ := args.Kernel()
 		a.fail(cu.ErrorLaunchFailed, "%s is not simulated", name)
@@ -103,6 +125,39 @@ func conv(batch, groups int32, g kernels.Geometry) dnn.Conv {
 
 func pool(planes int32, g kernels.Geometry) dnn.Pool {
 	return dnn.Pool{Batch: int(planes), In: shape(1, g.InH, g.InW), Out: shape(1, g.OutH, g.OutW), Window: window(g)}
+}
+
+func poolLast(batch int32, g kernels.Geometry) dnn.Pool {
+	return dnn.Pool{Batch: int(batch), Format: dnn.BFloat16Last, In: shape(g.InC, g.InH, g.InW), Out: shape(g.OutC, g.OutH, g.OutW), Window: window(g)}
+}
+
+func normPool(batch, groups, size int32, alpha, beta, k float32, g kernels.Geometry) dnn.NormPool {
+	p := poolLast(batch, g)
+	return dnn.NormPool{Pool: p, LRN: dnn.LRN{Batch: p.Batch, Groups: int(groups), Format: p.Format, Shape: p.In, Size: int(size),
+		Alpha: float64(alpha), Beta: float64(beta), K: float64(k)}}
+}
+
+// orApart lets an operand be left out, which is then memory of zeros: with windows of
+// one pixel, every one is its window's first.
+func orApart(p cu.DevicePtr) cu.DevicePtr {
+	if p == 0 {
+		return apart
+	}
+	return p
+}
+
+func format(half, last int32) dnn.Format {
+	switch {
+	case half == 0:
+		return dnn.Float32
+	case last == 0:
+		return dnn.BFloat16
+	}
+	return dnn.BFloat16Last
+}
+
+func folded(c, h, w, side, channels int32) dnn.Kernels {
+	return dnn.Kernels{C: int(c), H: int(h), W: int(w), Fold: dnn.Fold{Side: int(side), Channels: int(channels)}}
 }
 
 // limit is more than any memory has, and so small that a few bytes for each of as
@@ -138,21 +193,11 @@ func (a *access) input(k kernels.Input) {
 	if !a.ready(false) {
 		return
 	}
-	var outside []int64
-	views = slices.Clone(views)
-	for n := range int64(k.Batch) {
-		top, left := &views[dnn.ViewFloats*n], &views[dnn.ViewFloats*n+1]
-		if !(*top >= 0 && *top <= float32(k.MeanH-k.H) && *left >= 0 && *left <= float32(k.MeanW-k.W)) {
-			*top, *left = 0, 0
-			outside = append(outside, n)
-		}
-	}
-	aligned := raw.Bytes(make([]float32, (all+3)/4))[:all]
-	copy(aligned, pixels)
+	views, outside := a.outside(views, k.MeanH-k.H, k.MeanW-k.W)
 	a.compute(dnn.Input{Batch: int(k.Batch), Out: shape(k.C, k.H, k.W), MeanH: int(k.MeanH), MeanW: int(k.MeanW), Pixels: 1, Views: 2, Mean: 3, Y: 4},
-		aligned, raw.Bytes(views), mean, y)
+		alignedCopy(pixels), raw.Bytes(views), mean, y)
 	for _, n := range outside {
-		fill(floats(y[4*size*n:][:4*size]), nan)
+		fill(floats(y[4*size*int64(n):][:4*size]), nan)
 	}
 }
 
@@ -180,31 +225,142 @@ func (a *access) fit(k kernels.Fit) {
 	}
 }
 
-func (a *access) sumRows(k kernels.SumRows) {
-	x := floats(a.read("X", k.X, 4*count(k.Rows, k.Width), 4))
-	y := floats(a.write("Y", k.Y, 4*int64(k.Width), 4))
+func (a *access) fitLast(k kernels.FitLast) {
+	x := halves(a.read("X", k.X, 2*count(k.Batch, k.C, k.H, k.W), 2))
+	y := halves(a.write("Y", k.Y, 2*count(k.Batch, k.C, k.OutH, k.OutW), 2))
 	if !a.ready(false) {
 		return
 	}
-	for j := range y {
-		sum := 0.0
-		for i := j; i < len(x); i += len(y) {
-			sum += float64(x[i])
+	c, height, width, outH, outW := int(k.C), int(k.H), int(k.W), int(k.OutH), int(k.OutW)
+	clear(y)
+	for n := range int(k.Batch) {
+		for i := range min(height, outH) {
+			copy(y[(n*outH+i)*outW*c:][:min(width, outW)*c], x[(n*height+i)*width*c:])
 		}
-		y[j] = float32(sum)
 	}
 }
 
-func (a *access) addBias(k kernels.AddBias) {
-	b := floats(a.read("B", k.B, 4*int64(k.Width), 4))
-	y := floats(a.write("Y", k.Y, 4*count(k.Rows, k.Width), 4))
+// inputLast, as input, makes NaN of an image whose patch is not inside the mean.
+func (a *access) inputLast(k kernels.InputLast) {
+	made := shape(k.Channels, k.OutH, k.OutW)
+	pixels := a.read("Pixels", k.Pixels, count(k.Batch, k.C, k.H, k.W), 1)
+	views := floats(a.read("Views", k.Views, 4*int64(k.Batch)*dnn.ViewFloats, 4))
+	mean := a.read("Mean", k.Mean, 4*count(k.MeanH, k.MeanW, k.C), 4)
+	y := a.write("Y", k.Y, 2*count(k.Batch, k.Channels, k.OutH, k.OutW), 2)
 	if !a.ready(false) {
 		return
 	}
-	for i := range y {
-		if y[i] += b[i%len(b)]; k.Relu != 0 {
-			y[i] = max(y[i], 0)
+	views, outside := a.outside(views, k.MeanH-k.H, k.MeanW-k.W)
+	a.compute(dnn.Input{Batch: int(k.Batch), Format: dnn.BFloat16Last, Out: shape(k.C, k.H, k.W), MeanH: int(k.MeanH), MeanW: int(k.MeanW),
+		Fold: dnn.Fold{Side: int(k.Side), Channels: int(k.Channels)}, Pad: int(k.Pad), Folded: made, Pixels: 1, Views: 2, Mean: 3, Y: 4},
+		alignedCopy(pixels), raw.Bytes(views), mean, y)
+	for _, n := range outside {
+		poison(y[2*made.Size()*n:][:2*made.Size()])
+	}
+}
+
+// outside returns the views with those whose patch is not inside the mean, up to
+// bottom and right, moved there, and which these are.
+func (a *access) outside(views []float32, bottom, right int32) (inside []float32, outside []int) {
+	inside = slices.Clone(views)
+	for n := range len(inside) / dnn.ViewFloats {
+		top, left := &inside[dnn.ViewFloats*n], &inside[dnn.ViewFloats*n+1]
+		if !(*top >= 0 && *top <= float32(bottom) && *left >= 0 && *left <= float32(right)) {
+			*top, *left = 0, 0
+			outside = append(outside, n)
 		}
+	}
+	return inside, outside
+}
+
+// alignedCopy returns a copy of bytes that starts where a word may.
+func alignedCopy(b []byte) []byte {
+	aligned := raw.Bytes(make([]float32, (len(b)+3)/4))[:len(b)]
+	copy(aligned, b)
+	return aligned
+}
+
+func (a *access) sumColumns(k kernels.SumColumns, half bool) {
+	n := count(k.Rows, k.Width)
+	x := a.numbers("X", k.X, n, half)
+	if k.Most < 1 {
+		a.fail(cu.ErrorLaunchFailed, "sums of %d rows", k.Most)
+		return
+	}
+	y := floats(a.write("Y", k.Y, 4*count((k.Rows+k.Most-1)/k.Most, k.Width), 4))
+	if !a.ready(false) {
+		return
+	}
+	sums := make([]float64, len(y))
+	width, most := int(k.Width), int(k.Most)
+	for i := range int(n) {
+		sums[i/width/most*width+i%width] += float64(x(i))
+	}
+	for i, sum := range sums {
+		y[i] = float32(sum)
+	}
+}
+
+// numbers returns n numbers that are read, of either kind.
+func (a *access) numbers(name string, p cu.DevicePtr, n int64, half bool) func(i int) float32 {
+	if half {
+		x := halves(a.read(name, p, 2*n, 2))
+		return func(i int) float32 { return bfloat16.Float32(x[i]) }
+	}
+	x := floats(a.read(name, p, 4*n, 4))
+	return func(i int) float32 { return x[i] }
+}
+
+func (a *access) addBias(k kernels.AddBias, half bool) {
+	b := a.numbers("B", k.B, int64(k.Width), half)
+	n, width := count(k.Rows, k.Width), int(k.Width)
+	sum := func(y float32, i int) float32 {
+		if y += b(i % width); k.Relu != 0 {
+			y = max(y, 0)
+		}
+		return y
+	}
+	if half {
+		y := halves(a.write("Y", k.Y, 2*n, 2))
+		if a.ready(false) {
+			for i := range y {
+				y[i] = bfloat16.From(sum(bfloat16.Float32(y[i]), i))
+			}
+		}
+		return
+	}
+	y := floats(a.write("Y", k.Y, 4*n, 4))
+	if a.ready(false) {
+		for i := range y {
+			y[i] = sum(y[i], i)
+		}
+	}
+}
+
+// update does one parameter after the other.
+func (a *access) update(k kernels.Update) {
+	chunks := int64(0)
+	for i, p := range k.Params {
+		if p.Count == 0 {
+			break
+		}
+		const chunk = 4096
+		if p.FirstChunk != chunks {
+			a.fail(cu.ErrorLaunchFailed, "parameter %d begins with chunk %d, want %d", i, p.FirstChunk, chunks)
+			return
+		}
+		chunks += (p.Count*count(p.C, p.H, p.Wide) + chunk - 1) / chunk
+		o := dnn.Param{Count: int(p.Count), Kernels: folded(p.C, p.H, p.Wide, p.Side, p.Channels), Decay: p.Decay, Rate: p.Rate, Index: int(p.Index),
+			G: 2, W: 3, V: 4, Narrow: p.Narrow != 0}
+		at := []cu.DevicePtr{k.Control, p.G, p.W, p.V}
+		if p.Copy != 0 {
+			o.Copy = 5
+			at = append(at, p.Copy)
+		}
+		a.do(dnn.Update{Momentum: k.Momentum, Control: 1, Params: []dnn.Param{o}}, false, at...)
+	}
+	if chunks != k.Chunks {
+		a.fail(cu.ErrorLaunchFailed, "%d chunks in a launch of %d", chunks, k.Chunks)
 	}
 }
 
@@ -229,20 +385,44 @@ func (a *access) maxPoolBackward(k kernels.MaxPoolBackward) {
 	}
 }
 
+// maxPoolBackwardLast likewise.
+func (a *access) maxPoolBackwardLast(k kernels.MaxPoolBackwardLast) {
+	n := count(k.Batch, k.OutC, k.OutH, k.OutW)
+	where, dy := ints(a.read("Where", k.Where, 4*n, 4)), halves(a.read("DY", k.DY, 2*n, 2))
+	dx := halves(a.write("DX", k.DX, 2*count(k.Batch, k.InC, k.InH, k.InW), 2))
+	if !a.ready(false) {
+		return
+	}
+	sums := make([]float32, len(dx))
+	c, in := int(k.InC), int(count(k.InH, k.InW))
+	for i, g := range dy {
+		window, w := i/c, int(where[i])
+		row, column := w/int(k.InW), w%int(k.InW)
+		top, left := window/int(k.OutW)%int(k.OutH)*int(k.Stride)-int(k.Pad), window%int(k.OutW)*int(k.Stride)-int(k.Pad)
+		if w >= 0 && w < in && row >= top && row < top+int(k.KH) && column >= left && column < left+int(k.KW) {
+			sums[(window/int(count(k.OutH, k.OutW))*in+w)*c+i%c] += bfloat16.Float32(g)
+		}
+	}
+	for i, v := range sums {
+		dx[i] = bfloat16.From(v)
+	}
+}
+
 // dropout is given a purpose, from which dnn.Dropout's layer does not follow.
-func (a *access) dropout(k kernels.Dropout) {
+func (a *access) dropout(k kernels.Dropout, f dnn.Format) {
 	count := int64(k.Batch) * int64(k.Count)
 	control := ints(a.read("Control", k.Control, dnn.ControlBytes(0), 4))
-	x, y := floats(a.read("X", k.X, 4*count, 4)), floats(a.write("Y", k.Y, 4*count, 4))
+	x, y := a.read("X", k.X, f.Bytes()*count, f.Bytes()), a.write("Y", k.Y, f.Bytes()*count, f.Bytes())
 	if !a.ready(true) {
 		return
 	}
-	for i, v := range x {
+	copy(y, x)
+	size := int(f.Bytes())
+	for i := range int(count) {
 		e := uint64(i/int(k.Count))*uint64(k.Features) + uint64(int(k.First)+i%int(k.Count))
 		if uint64(philox.At(k.Seed, philox.Purpose(k.Purpose), uint32(control[0]), e/4)[e%4]) < k.Threshold {
-			v = 0
+			clear(y[size*i:][:size])
 		}
-		y[i] = v
 	}
 }
 
@@ -311,7 +491,7 @@ func (a *access) softmaxBackward(k kernels.SoftmaxBackward) {
 
 // slab runs backwards as often as not: slabs that lie over each other without
 // being the same make a difference then.
-func (a *access) slab(k kernels.Slab) {
+func (a *access) slab(k kernels.Slab, half bool) {
 	rows, width := int64(k.Rows), int64(k.Width)
 	if rows < 1 || width < 1 {
 		return
@@ -321,27 +501,40 @@ func (a *access) slab(k kernels.Slab) {
 		a.fail(cu.ErrorIllegalAddress, "slabs at %d and %d, rows %d and %d apart", k.XOffset, k.YOffset, k.XStride, k.YStride)
 		return
 	}
+	size := int64(4)
+	if half {
+		size = 2
+	}
 	// slab returns the memory of all rows, and how far the first is from its start.
-	slab := func(name string, p cu.DevicePtr, offset, stride int64, write bool) (mem []float32, first int64) {
+	slab := func(name string, p cu.DevicePtr, offset, stride int64, write bool) (mem []byte, first int64) {
 		start := min(offset, offset+(rows-1)*stride)
 		step := max(stride, -stride)
-		return floats(a.operand(name, p+cu.DevicePtr(4*start), 4*((rows-1)*step+width), 4, write, area{0, rows, 4 * width, 4 * step})), offset - start
+		return a.operand(name, p+cu.DevicePtr(size*start), size*((rows-1)*step+width), size, write, area{0, rows, size * width, size * step}), offset - start
 	}
 	x, xFirst := slab("X", k.X, k.XOffset, k.XStride, false)
 	y, yFirst := slab("Y", k.Y, k.YOffset, k.YStride, true)
 	if a.fault != nil {
 		return
 	}
+	get := func(mem []byte, i int64) float32 {
+		if half {
+			return bfloat16.Float32(halves(mem)[i])
+		}
+		return floats(mem)[i]
+	}
 	n, back := rows*width, a.machine.random.IntN(2) == 1
 	for i := range n {
 		if back {
 			i = n - 1 - i
 		}
-		v := x[xFirst+i/width*k.XStride+i%width]
-		to := &y[yFirst+i/width*k.YStride+i%width]
+		v, to := get(x, xFirst+i/width*k.XStride+i%width), yFirst+i/width*k.YStride+i%width
 		if k.Add != 0 {
-			v += *to
+			v += get(y, to)
 		}
-		*to = v
+		if half {
+			halves(y)[to] = bfloat16.From(v)
+		} else {
+			floats(y)[to] = v
+		}
 	}
 }

@@ -73,7 +73,7 @@ func TestKernels(t *testing.T) {
 			return kernels.LocalBackwardWeights{X: x, DY: dy, DW: to[0], Batch: batch, Groups: i32(groups), Geometry: g}
 		}, dw)
 		test(func(to []cu.DevicePtr) kernels.Args {
-			return kernels.SumRows{X: dy, Y: to[0], Rows: batch, Width: i32(c.Out.Size())}
+			return kernels.SumColumns{X: dy, Y: to[0], Rows: batch, Width: i32(c.Out.Size()), Most: batch}
 		}, db)
 		for relu := range int32(2) {
 			v, vs := num(c.Batch * c.Out.Size())
@@ -170,13 +170,13 @@ func TestKernels(t *testing.T) {
 			return kernels.Scale{X: from, Y: to[0], Count: 40, Factor: -3}
 		}, blend(-3, froms, 0, nil))
 		halves := l.alloc(80)
-		run(kernels.ToBFloat16{X: from, Y: halves, Count: 40})
+		run(kernels.Convert{X: from, Y: halves, Batch: 1, Channels: 40, Places: 1, YHalf: 1})
 		short := make([]float64, 40)
 		for i, v := range froms {
 			short[i] = rounded(v, 8, math.RoundToEven)
 		}
 		test(func(to []cu.DevicePtr) kernels.Args {
-			return kernels.FromBFloat16{X: halves, Y: to[0], Count: 40}
+			return kernels.Convert{X: halves, Y: to[0], Batch: 1, Channels: 40, Places: 1, XHalf: 1}
 		}, short)
 
 		// Softmax, with labels that are none (-1) and, at last, one that is no class.
@@ -224,7 +224,7 @@ func TestKernels(t *testing.T) {
 		weights, wts := num(20)
 		velocity, vs := num(20)
 		grads, gs := num(20)
-		run(kernels.Update{Control: control, G: grads, W: weights, V: velocity, Count: 20, Momentum: 0.75, Decay: 0.25, Rate: 2, Index: 1})
+		run(kernels.NewUpdate(control, 0.75, []kernels.Parameter{{G: grads, W: weights, V: velocity, Count: 20, C: 1, H: 1, Wide: 1, Side: 1, Channels: 1, Decay: 0.25, Rate: 2, Index: 1}}))
 		for i := range wts {
 			vs[i] = 0.75*vs[i] - 0.25*wts[i] - gs[i] // the rate is 2 * 0.5
 			wts[i] += vs[i]
@@ -252,7 +252,7 @@ func TestKernels(t *testing.T) {
 			t.Error("a patch that is not inside the mean is no NaN")
 		}
 		for _, name := range kernels.Names() {
-			if !tried[name] {
+			if !tried[name] && !ofBFloat16(name) {
 				t.Errorf("%s was not tried", name)
 			}
 		}

@@ -6,19 +6,8 @@ import (
 	"slices"
 
 	"alexnet/dnn/cuda/cudnn"
+	"alexnet/internal/bfloat16"
 )
-
-// toBFloat16 rounds to the nearest, of two equally near to the even one. A NaN
-// stays one.
-func toBFloat16(v float32) uint16 {
-	bits := math.Float32bits(v)
-	if v != v {
-		return uint16(bits>>16 | 1<<6)
-	}
-	return uint16((bits + 0x7fff + bits>>16&1) >> 16)
-}
-
-func fromBFloat16(v uint16) float32 { return math.Float32frombits(uint32(v) << 16) }
 
 // toTF32 rounds to 10 bits of mantissa, halves away from zero, as the factors of
 // a product of matrices are.
@@ -141,7 +130,7 @@ func (t tensor) load(mem []byte) []float32 {
 	x := make([]float32, t.count())
 	if t.kind == cudnn.BFloat16 {
 		h := halves(mem)
-		t.each(func(i, at int) { x[i] = fromBFloat16(h[at]) })
+		t.each(func(i, at int) { x[i] = bfloat16.Float32(h[at]) })
 	} else {
 		f := floats(mem)
 		t.each(func(i, at int) { x[i] = f[at] })
@@ -160,7 +149,7 @@ func (t tensor) store(mem []byte, s scales, result []float32) {
 	}
 	if t.kind == cudnn.BFloat16 {
 		y := halves(mem)
-		t.each(func(i, at int) { y[at] = toBFloat16(blend(result[i], fromBFloat16(y[at]))) })
+		t.each(func(i, at int) { y[at] = bfloat16.From(blend(result[i], bfloat16.Float32(y[at]))) })
 		return
 	}
 	y := floats(mem)
