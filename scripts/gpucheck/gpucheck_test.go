@@ -103,13 +103,13 @@ func TestAllPasses(t *testing.T) {
 		}
 	}
 	name := time.Now().Format("2006") + "-"
-	if got := r.fileName(); !strings.HasPrefix(got, name) || !strings.HasSuffix(got, "-nvidia-h100-80gb-hbm3") {
+	if got := r.FileName(); !strings.HasPrefix(got, name) || !strings.HasSuffix(got, "-nvidia-h100-80gb-hbm3") {
 		t.Errorf("the file's name is %s", got)
 	}
 
 	one := func(part, table string, want Row) Row {
 		t.Helper()
-		found := rows(r.part(part), table, want)
+		found := rows(r.Find(part), table, want)
 		if len(found) != 1 {
 			t.Fatalf("%s has %d rows with %v", part, len(found), want)
 		}
@@ -136,10 +136,10 @@ func TestAllPasses(t *testing.T) {
 	one("speed", "Training step of alexnet.net", Row{"devices": "cuda:0,cuda:1", "precision": "bf16", "batch": 1024., "images_per_second": 2000., "slowest": 2000., "fastest": 2000.})
 	one("ceilings", "Ceilings", Row{"figure": 798., "unit": "TFLOP/s"})
 	one("peer-eager", "alexnet and PyTorch eager", Row{"precision": "bf16", "ours": 2000., "theirs": 2000., "theirs_slowest": 1000., "theirs_fastest": 3000., "ours_to_theirs": 1., "theirs_memory_mib": 1., "error": ""})
-	if learned := rows(r.part("learn"), "Passes", nil); len(learned) != 2 || learned[1]["test_error"] != 0.03 || learned[0]["training_loss"] != 6.1 {
+	if learned := rows(r.Find("learn"), "Passes", nil); len(learned) != 2 || learned[1]["test_error"] != 0.03 || learned[0]["training_loss"] != 6.1 {
 		t.Errorf("learned: %v", learned)
 	}
-	if _, err := os.Stat(filepath.Join(c.out, r.fileName()+"-filters.png")); err != nil {
+	if _, err := os.Stat(filepath.Join(c.out, r.FileName()+"-filters.png")); err != nil {
 		t.Error(err)
 	}
 	one("cifar", "In all", Row{"test_error": 0.25, "images_per_second": 100.})
@@ -248,8 +248,8 @@ func TestHangs(t *testing.T) {
 							t.Error(err)
 						}
 						// Should the check be killed here, this is what it leaves.
-						if r, _ := files(t, c.out); r.part(part).Status != Unfinished || r.part("devices").Status != Passed {
-							t.Errorf("while it runs, the part is %s, and devices %s", r.part(part).Status, r.part("devices").Status)
+						if r, _ := files(t, c.out); r.Find(part).Status != Unfinished || r.Find("devices").Status != Passed {
+							t.Errorf("while it runs, the part is %s, and devices %s", r.Find(part).Status, r.Find("devices").Status)
 						}
 						cancel(cause)
 					}()
@@ -257,8 +257,8 @@ func TestHangs(t *testing.T) {
 				return ctx, func() { cancel(nil) }
 			}
 			r, markdown, err := outcome(t.Context(), t, c)
-			if err == nil || r.part(part).Status != Failed || r.part("cifar").Status != Passed {
-				t.Errorf("%v: %s, and cifar %s", err, r.part(part).Status, r.part("cifar").Status)
+			if err == nil || r.Find(part).Status != Failed || r.Find("cifar").Status != Passed {
+				t.Errorf("%v: %s, and cifar %s", err, r.Find(part).Status, r.Find("cifar").Status)
 			}
 			contains(t, markdown, "stopped at the limit of")
 			if err := rest(); err != nil {
@@ -280,7 +280,7 @@ func TestInterrupted(t *testing.T) {
 	for name, want := range map[string]Part{
 		"tests": {Status: Passed}, "losses": {Status: Failed, Why: "interrupted"}, "cifar": {Status: Skipped, Why: "the check was interrupted before"},
 	} {
-		if p := r.part(name); p.Status != want.Status || p.Why != want.Why {
+		if p := r.Find(name); p.Status != want.Status || p.Why != want.Why {
 			t.Errorf("%s: %s %s", name, p.Status, p.Why)
 		}
 	}
@@ -305,8 +305,8 @@ func TestNoGPU(t *testing.T) {
 			}
 		}
 		contains(t, markdown, append(want, "# GPU check: no GPU")...)
-		if !strings.HasSuffix(r.fileName(), "-no-gpu") {
-			t.Error(r.fileName())
+		if !strings.HasSuffix(r.FileName(), "-no-gpu") {
+			t.Error(r.FileName())
 		}
 	}
 }
@@ -327,8 +327,8 @@ func TestGoesOn(t *testing.T) {
 	for _, p := range r.Parts {
 		names = append(names, p.Name)
 	}
-	if want := []string{"devices", "tests", "ceilings", "cifar"}; !reflect.DeepEqual(names, want) || r.part("tests").Status != Failed {
-		t.Errorf("%v, want %v; tests %s", names, want, r.part("tests").Status)
+	if want := []string{"devices", "tests", "ceilings", "cifar"}; !reflect.DeepEqual(names, want) || r.Find("tests").Status != Failed {
+		t.Errorf("%v, want %v; tests %s", names, want, r.Find("tests").Status)
 	}
 	contains(t, markdown, "element 3 is 1", "| 1 | 1 | 1 |", "798")
 
@@ -347,7 +347,7 @@ func TestQuickAndLimit(t *testing.T) {
 	c, log := newCheck(t, "", "speed", "peer-max-autotune")
 	c.quick = true
 	r, _, err := outcome(t.Context(), t, c)
-	if p := r.part("peer-max-autotune"); err != nil || p.Status != Skipped || !strings.Contains(p.Why, "-quick") {
+	if p := r.Find("peer-max-autotune"); err != nil || p.Status != Skipped || !strings.Contains(p.Why, "-quick") {
 		t.Errorf("%v: %s %s", err, p.Status, p.Why)
 	}
 	if n := len(logged(t, log)); n != 12 { // devices, precisions and autotune, once
@@ -356,7 +356,7 @@ func TestQuickAndLimit(t *testing.T) {
 	c, _ = newCheck(t, "", "cifar")
 	c.limit = 1
 	r, _, err = outcome(t.Context(), t, c)
-	if p := r.part("cifar"); err != nil || p.Status != Skipped || !strings.Contains(p.Why, "nothing was left of the 1ns") {
+	if p := r.Find("cifar"); err != nil || p.Status != Skipped || !strings.Contains(p.Why, "nothing was left of the 1ns") {
 		t.Errorf("%v: %s %s", err, p.Status, p.Why)
 	}
 }

@@ -64,7 +64,7 @@ func needGPU(c *check) string {
 	if c.lookErr != nil {
 		return "it is not known what this machine has: " + c.lookErr.Error()
 	}
-	if why := c.result.Machine.missing(); why != "" {
+	if why := c.result.Machine.Missing(); why != "" {
 		return "no GPU can be used: " + why
 	}
 	return ""
@@ -210,29 +210,29 @@ func (c *check) all(ctx context.Context) (err error) {
 	limited, cancel := c.timeout(ctx, time.Minute, errors.New("it took more than a minute"))
 	c.result.Machine, c.lookErr = look(limited, c)
 	cancel()
-	if err := c.result.goOn(c.out); err != nil {
+	if err := c.result.GoOn(c.out); err != nil {
 		return err
 	}
-	fmt.Fprintf(c.log, "at most %v; the result goes into %s\n", c.limit, filepath.Join(c.out, c.result.fileName()+".md"))
+	fmt.Fprintf(c.log, "at most %v; the result goes into %s\n", c.limit, filepath.Join(c.out, c.result.FileName()+".md"))
 
 	var names []string
 	for _, p := range todo {
 		names = append(names, p.name)
-		record := c.result.part(p.name)
+		record := c.result.Part(p.name, partNames())
 		*record = Part{Name: p.name, Title: p.title, Status: Unfinished, Started: time.Now(), Revision: revision}
 		limit := min(p.limit, time.Until(end))
 		record.Limit = limit.Seconds()
-		if err := c.result.write(c.out); err != nil { // should this be the last that is heard of it
+		if err := c.result.Write(c.out); err != nil { // should this be the last that is heard of it
 			return err
 		}
 		c.one(ctx, p, record, limit)
 		record.Seconds = time.Since(record.Started).Seconds()
 		fmt.Fprintf(c.log, "%-18s %-8s %4.0f s  %s\n", p.name, record.Status, record.Seconds, process.Short(measure.OneLine(record.Why)))
-		if err := c.result.write(c.out); err != nil {
+		if err := c.result.Write(c.out); err != nil {
 			return err
 		}
 	}
-	if c.result.failed(names) {
+	if c.result.Failed(names) {
 		return errors.New("not everything passed")
 	}
 	return nil

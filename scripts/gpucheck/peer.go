@@ -80,7 +80,7 @@ func (c *check) pytorch(ctx context.Context, p *Part, handle func(line), args ..
 	}()
 	done, err := each(read, func(l line) {
 		if l.Kind == "torch" {
-			p.note("PyTorch %s, CUDA %s, cuDNN %v, %s, %s", l.Version, l.CUDA, l.CuDNN, l.Device, l.Python)
+			p.Note("PyTorch %s, CUDA %s, cuDNN %v, %s, %s", l.Version, l.CUDA, l.CuDNN, l.Device, l.Python)
 			return
 		}
 		handle(l)
@@ -123,7 +123,7 @@ func each(r io.Reader, handle func(line)) (done bool, err error) {
 
 // ceilings are matrix products and a copy by PyTorch.
 func ceilings(ctx context.Context, c *check, p *Part) error {
-	t := p.table("Ceilings", "what", "figure", "unit", "error")
+	t := p.NewTable("Ceilings", "what", "figure", "unit", "error")
 	var errs []error
 	err := c.pytorch(ctx, p, func(l line) {
 		what := "copy within the GPU's memory, bytes read and written"
@@ -132,14 +132,14 @@ func ceilings(ctx context.Context, c *check, p *Part) error {
 		}
 		switch l.Kind {
 		case "matmul":
-			t.add(fmt.Sprintf("%s, %dx%d", what, l.Size, l.Size), l.TFLOPS, "TFLOP/s", "")
+			t.Add(fmt.Sprintf("%s, %dx%d", what, l.Size, l.Size), l.TFLOPS, "TFLOP/s", "")
 		case "copy":
-			t.add(fmt.Sprintf("%s, %d MiB", what, l.Bytes>>20), l.GBps, "GB/s", "")
+			t.Add(fmt.Sprintf("%s, %d MiB", what, l.Bytes>>20), l.GBps, "GB/s", "")
 		case "failed":
 			errs = append(errs, fmt.Errorf("%s: %s", what, l.Why))
-			t.add(what, nil, "", l.Why)
+			t.Add(what, nil, "", l.Why)
 		case "skipped":
-			t.add(what, nil, "", "skipped: "+l.Why)
+			t.Add(what, nil, "", "skipped: "+l.Why)
 		}
 	}, "--ceilings")
 	if _, skipped := err.(skipError); skipped {
@@ -215,10 +215,10 @@ func peer(mode string) func(context.Context, *check, *Part) error {
 		if _, skipped := err.(skipError); skipped {
 			return err
 		}
-		p.note("Images per second of whole training steps: the median, the slowest and the fastest of %d rounds, measured in turns. "+
+		p.Note("Images per second of whole training steps: the median, the slowest and the fastest of %d rounds, measured in turns. "+
 			"Ours, on %s with -autotune, uploads its pixels in every step; theirs lie on the GPU as floats. "+
 			"Theirs has cudnn.benchmark on, and for bf16 autocast and channels_last.", c.rounds(), gpu)
-		t := p.table("alexnet and PyTorch "+mode, "precision", "batch", "ours", "theirs", "ours_to_theirs",
+		t := p.NewTable("alexnet and PyTorch "+mode, "precision", "batch", "ours", "theirs", "ours_to_theirs",
 			"ours_slowest", "ours_fastest", "theirs_slowest", "theirs_fastest", "theirs_memory_mib", "theirs_prepare_seconds", "error")
 		errs := []error{err}
 		for _, d := range duels {
@@ -228,7 +228,7 @@ func peer(mode string) func(context.Context, *check, *Part) error {
 			if ours != nil && theirs != nil {
 				ratio = ours.(float64) / theirs.(float64)
 			}
-			t.add(d.precision, d.batch, ours, theirs, ratio, oursLow, oursHigh, theirsLow, theirsHigh, d.memory, d.prepare,
+			t.Add(d.precision, d.batch, ours, theirs, ratio, oursLow, oursHigh, theirsLow, theirsHigh, d.memory, d.prepare,
 				strings.Join(slices.DeleteFunc([]string{d.ours.why(), d.why}, func(s string) bool { return s == "" }), "; "))
 			errs = append(errs, d.ours.err)
 		}

@@ -74,12 +74,12 @@ func speed(ctx context.Context, c *check, p *Part) error {
 			results[i].add(c.step(ctx, s))
 		}
 	}
-	p.note("Images per second of whole steps, uploads of pixels included: the median, the slowest and the fastest of %d runs of the benchmark. "+
+	p.Note("Images per second of whole steps, uploads of pixels included: the median, the slowest and the fastest of %d runs of the benchmark. "+
 		"Forward, backward and update were timed apart, with a wait after each. Memory is all that is in use on the first GPU.", c.rounds())
 	if left > 0 {
-		p.note("There was no time for %d of %d measurements.", left, c.rounds()*len(setups))
+		p.Note("There was no time for %d of %d measurements.", left, c.rounds()*len(setups))
 	}
-	t := p.table("Training step of alexnet.net", "devices", "precision", "batch", "autotune", "images_per_second", "slowest", "fastest",
+	t := p.NewTable("Training step of alexnet.net", "devices", "precision", "batch", "autotune", "images_per_second", "slowest", "fastest",
 		"forward_ms", "backward_ms", "update_ms", "memory_mib", "error")
 	var errs []error
 	for i, s := range setups {
@@ -91,7 +91,7 @@ func speed(ctx context.Context, c *check, p *Part) error {
 			return nil
 		}
 		middle, low, high := spread(r.speeds)
-		t.add(s.devices, s.precision, s.batch, s.autotune, middle, low, high,
+		t.Add(s.devices, s.precision, s.batch, s.autotune, middle, low, high,
 			other("forward-ms"), other("backward-ms"), other("update-ms"), other("MiB"), r.why())
 		if r.err != nil {
 			errs = append(errs, r.err)
