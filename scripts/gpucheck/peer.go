@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"alexnet/internal/process"
+	"alexnet/scripts/gpucheck/result"
 )
 
 // line is what pytorch_alexnet.py prints, one a line; see there.
@@ -218,7 +219,7 @@ func peer(mode string) func(context.Context, *check, *Part) error {
 		p.Note("Images per second of whole training steps: the median, the slowest and the fastest of %d rounds, measured in turns. "+
 			"Ours, on %s with -autotune, uploads its pixels in every step; theirs lie on the GPU as floats. "+
 			"Theirs has cudnn.benchmark on, and for bf16 autocast and channels_last.", c.rounds(), gpu)
-		t := p.NewTable("alexnet and PyTorch "+mode, "precision", "batch", "ours", "theirs", "ours_to_theirs",
+		t := p.NewTable(result.PeerTitle+mode, "precision", "batch", "ours", "theirs", "ours_to_theirs",
 			"ours_slowest", "ours_fastest", "theirs_slowest", "theirs_fastest", "theirs_memory_mib", "theirs_prepare_seconds", "error")
 		errs := []error{err}
 		for _, d := range duels {

@@ -11,6 +11,7 @@ import (
 
 	"alexnet/internal/measure"
 	"alexnet/internal/process"
+	"alexnet/scripts/gpucheck/result"
 )
 
 // setup is how alexnet runs a training step.
@@ -79,7 +80,7 @@ func speed(ctx context.Context, c *check, p *Part) error {
 	if left > 0 {
 		p.Note("There was no time for %d of %d measurements.", left, c.rounds()*len(setups))
 	}
-	t := p.NewTable("Training step of alexnet.net", "devices", "precision", "batch", "autotune", "images_per_second", "slowest", "fastest",
+	t := p.NewTable(result.StepTitle, "devices", "precision", "batch", "autotune", "images_per_second", "slowest", "fastest",
 		"forward_ms", "backward_ms", "update_ms", "memory_mib", "error")
 	var errs []error
 	for i, s := range setups {
