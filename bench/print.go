@@ -40,7 +40,7 @@ func (r *Report) Write(w io.Writer) error {
 		layer, repeated = max(layer, len(o.Layer)), repeated || o.Repeats > 1
 	}
 	if repeated {
-		fmt.Fprintf(t, "operations of less than %v were issued several times in a row, so that waits and launches do not count\n", leastOperation)
+		fmt.Fprintf(t, "operations of less than %v were issued several times in a row, so that waits and launches do not count; small operands may lie in a cache then\n", leastOperation)
 	}
 	name := func(l, pass, what string) string { return fmt.Sprintf("%-*s  %-8s  %-20s", layer, l, pass, what) }
 	fmt.Fprint(t, "\n"+name("layer", "pass", "")+"\tms\tfastest\tslowest\tGFLOP/s\tGB/s\troofline\t\n")

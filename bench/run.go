@@ -50,7 +50,7 @@ type Operation struct {
 	GB      float64 `json:"gb"`       // of memory, each operand read or written once
 	GFLOPs  float64 `json:"gflops"`   // a second, by the median
 	GBs     float64 `json:"gbs"`      // a second, by the median
-	Share   float64 `json:"roofline"` // of what the ceilings would allow, 0 to 1
+	Share   float64 `json:"roofline"` // of what the ceilings would allow; more than 1 where a cache holds what is repeated
 }
 
 // Memory is what a device's plan takes.

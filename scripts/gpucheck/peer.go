@@ -25,6 +25,7 @@ type line struct {
 	Precision string   `json:"precision"`
 	Batch     int      `json:"batch"`
 	Round     int      `json:"round"`
+	Layout    string   `json:"layout"`
 	Speed     float64  `json:"images_per_second"`
 	Memory    *float64 `json:"peak_memory_bytes"`
 	Prepare   float64  `json:"prepare_seconds"`
@@ -124,7 +125,7 @@ func each(r io.Reader, handle func(line)) (done bool, err error) {
 
 // ceilings are matrix products and a copy by PyTorch.
 func ceilings(ctx context.Context, c *check, p *Part) error {
-	t := p.NewTable("Ceilings", "what", "figure", "unit", "error")
+	t := p.NewTable(result.CeilingsTitle, "what", "precision", "figure", "unit", "error")
 	var errs []error
 	err := c.pytorch(ctx, p, func(l line) {
 		what := "copy within the GPU's memory, bytes read and written"
@@ -133,20 +134,20 @@ func ceilings(ctx context.Context, c *check, p *Part) error {
 		}
 		switch l.Kind {
 		case "matmul":
-			t.Add(fmt.Sprintf("%s, %dx%d", what, l.Size, l.Size), l.TFLOPS, "TFLOP/s", "")
+			t.Add(fmt.Sprintf("%s, %dx%d", what, l.Size, l.Size), l.Precision, l.TFLOPS, result.ProductUnit, "")
 		case "copy":
-			t.Add(fmt.Sprintf("%s, %d MiB", what, l.Bytes>>20), l.GBps, "GB/s", "")
+			t.Add(fmt.Sprintf("%s, %d MiB", what, l.Bytes>>20), "", l.GBps, result.CopyUnit, "")
 		case "failed":
 			errs = append(errs, fmt.Errorf("%s: %s", what, l.Why))
-			t.Add(what, nil, "", l.Why)
+			t.Add(what, l.Precision, nil, "", l.Why)
 		case "skipped":
-			t.Add(what, nil, "", "skipped: "+l.Why)
+			t.Add(what, l.Precision, nil, "", "skipped: "+l.Why)
 		}
 	}, "--ceilings")
 	if _, skipped := err.(skipError); skipped {
 		return err
 	}
-	if err := errors.Join(append(errs, err)...); err != nil {
+	if err := errors.Join(append(errs, err, c.floors(p))...); err != nil {
 		return err
 	}
 	return nothing(t, "figure")
@@ -170,6 +171,7 @@ type duel struct {
 	ours, theirs measured
 	memory       any // PyTorch's
 	prepare      any
+	layout       any    // of PyTorch's images and weights
 	why          string // there is no figure of PyTorch's
 }
 
@@ -200,8 +202,8 @@ func peer(mode string) func(context.Context, *check, *Part) error {
 					d.ours.add(c.step(ctx, d.setup))
 				}
 			case "step":
-				d.theirs.add(map[string]float64{"images/s": l.Speed}, nil)
-				d.prepare = l.Prepare
+				d.theirs.speeds = append(d.theirs.speeds, l.Speed)
+				d.prepare, d.layout = l.Prepare, l.Layout
 				if l.Memory != nil {
 					d.memory = *l.Memory / (1 << 20)
 				}
@@ -218,9 +220,11 @@ func peer(mode string) func(context.Context, *check, *Part) error {
 		}
 		p.Note("Images per second of whole training steps: the median, the slowest and the fastest of %d rounds, measured in turns. "+
 			"Ours, on %s with -autotune, uploads its pixels in every step; theirs lie on the GPU as floats. "+
-			"Theirs has cudnn.benchmark on, and for bf16 autocast and channels_last.", c.rounds(), gpu)
-		t := p.NewTable(result.PeerTitle+mode, "precision", "batch", "ours", "theirs", "ours_to_theirs",
-			"ours_slowest", "ours_fastest", "theirs_slowest", "theirs_fastest", "theirs_memory_mib", "theirs_prepare_seconds", "error")
+			"Theirs has cudnn.benchmark on, for bf16 autocast and channels_last, and for fp32 and tf32 the layout that was the faster in a short trial, "+
+			"of this mode or, for max-autotune, of eager.", c.rounds(), gpu)
+		p.Note(floorNote)
+		t := p.NewTable(result.PeerTitle+mode, "precision", "batch", "ours", "theirs", "ours_to_theirs", "theirs_layout",
+			"floor_ms", "share_of_floor", "theirs_share_of_floor", "ours_slowest", "ours_fastest", "theirs_slowest", "theirs_fastest", "theirs_memory_mib", "theirs_prepare_seconds", "error")
 		errs := []error{err}
 		for _, d := range duels {
 			ours, oursLow, oursHigh := spread(d.ours.speeds)
@@ -229,7 +233,11 @@ func peer(mode string) func(context.Context, *check, *Part) error {
 			if ours != nil && theirs != nil {
 				ratio = ours.(float64) / theirs.(float64)
 			}
-			t.Add(d.precision, d.batch, ours, theirs, ratio, oursLow, oursHigh, theirsLow, theirsHigh, d.memory, d.prepare,
+			shares, err := c.shares(d.precision, d.batch, ours, theirs)
+			if err != nil {
+				return err
+			}
+			t.Add(d.precision, d.batch, ours, theirs, ratio, d.layout, shares[0], shares[1], shares[2], oursLow, oursHigh, theirsLow, theirsHigh, d.memory, d.prepare,
 				strings.Join(slices.DeleteFunc([]string{d.ours.why(), d.why}, func(s string) bool { return s == "" }), "; "))
 			errs = append(errs, d.ours.err)
 		}

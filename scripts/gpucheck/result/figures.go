@@ -14,6 +14,10 @@ import (
 const (
 	StepTitle = "Training step of alexnet.net"
 	PeerTitle = "alexnet and PyTorch " // and the mode
+
+	CeilingsTitle = "Ceilings"
+	ProductUnit   = "TFLOP/s"
+	CopyUnit      = "GB/s"
 )
 
 // Modes are how PyTorch runs; the part of each is named after it.
@@ -115,6 +119,20 @@ func (r *Result) rows(part, title string) []Row {
 func number(v any) float64 {
 	f, _ := v.(float64)
 	return f
+}
+
+// Ceilings returns 10^9 operations a second of a large matrix product in a precision,
+// and 10^9 bytes a second of a large copy: 0 for what was not measured.
+func (r *Result) Ceilings(precision string) (gflops, gbs float64) {
+	for _, row := range r.rows("ceilings", CeilingsTitle) {
+		switch {
+		case row["unit"] == ProductUnit && row["precision"] == precision:
+			gflops = 1e3 * number(row["figure"])
+		case row["unit"] == CopyUnit:
+			gbs = number(row["figure"])
+		}
+	}
+	return gflops, gbs
 }
 
 // NotPassed names the parts that failed or were not ended.
