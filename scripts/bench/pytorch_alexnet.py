@@ -7,7 +7,9 @@ Prints one JSON object a line; whatever the libraries print goes to stderr.
   torch    versions, and the device
   ready    with --paced: a measurement is next, and waits for a line on stdin
   step     images_per_second: median of five timings, and the slowest and fastest of them;
-           layout: of images and weights, channels_last or contiguous
+           layout: of images and weights, channels_last or contiguous;
+           prepare_seconds: until steps in it were as fast as they get;
+           peak_memory_bytes: of all steps after that
   matmul   tflops of a product of two square matrices
   copy     gb_per_second of a copy in the device's memory, bytes read plus bytes written
   skipped  a case that this machine cannot do, and why
@@ -173,39 +175,42 @@ def version():
 
 
 def warm(device, mode, precision, batch, layout):
-    """Returns a step that is as fast as it will be."""
+    """Returns a step that is as fast as it will be, and the seconds that this took."""
+    start = time.perf_counter()
     step = prepare(device, mode, precision, batch, layout)
     # The first steps compile, choose algorithms and, with max-autotune, record a graph.
     for _ in range(5 if device.gpu else 1):
         step()
     device.wait()
-    return step
+    return step, time.perf_counter() - start
 
 
-def choose_layout(device, args, mode, precision, batch):
-    """Returns the layout in which a step is the fastest."""
+def fastest(device, args, mode, precision, batch):
+    """Returns the faster layout, a step in it, and the seconds that its preparation took."""
     if precision == "bf16":
-        return "channels_last"
-    if mode == "max-autotune":
-        mode = "eager"
+        return ("channels_last", *warm(device, mode, precision, batch, "channels_last"))
+    trial = "eager" if mode == "max-autotune" else mode
     took = {}
     for layout in LAYOUTS:
-        step = warm(device, mode, precision, batch, layout)
-        took[layout] = statistics.median(device.timings(step, args.seconds / 2))
-        del step  # one is in memory at a time
+        step = None  # one is in memory at a time
         device.reset()
-    return min(took, key=took.get)
+        step, prepared = warm(device, trial, precision, batch, layout)
+        took[layout] = statistics.median(device.timings(step, args.seconds / 2))
+    best = min(took, key=took.get)
+    if best != layout or trial != mode:
+        step = None
+        device.reset()
+        step, prepared = warm(device, mode, precision, batch, best)
+    return best, step, prepared
 
 
 def time_steps(device, args, mode, precision, batch):
     case = dict(mode=mode, precision=precision, batch=batch)
     device.clean()
-    start = time.perf_counter()
-    layout = choose_layout(device, args, mode, precision, batch)
+    layout, step, prepared = fastest(device, args, mode, precision, batch)
+    device.clean()
     if device.gpu:
         torch.cuda.reset_peak_memory_stats()
-    step = warm(device, mode, precision, batch, layout)
-    prepared = time.perf_counter() - start
     for number in range(1, args.rounds + 1):
         if args.paced:
             device.clean()
