@@ -105,10 +105,13 @@ func TestRun(t *testing.T) {
 			r.Ceilings.GFLOPs <= 0 || r.Ceilings.GBs <= 0 || len(r.Memory) != 1 || r.Memory[0].Shared <= 0 {
 			t.Errorf("%+v", r)
 		}
+		if onGPU := c.devices != "cpu"; r.Repeats < 1 || (r.InUse > 0) != onGPU {
+			t.Errorf("%s: %d steps in a row, %d bytes in use", c.devices, r.Repeats, r.InUse)
+		}
 		seen := map[string]bool{}
 		for _, o := range r.Operations {
 			seen[o.Pass] = true
-			if o.Median <= 0 || o.Share <= 0 || (o.GFLOP > 0) != (strings.HasPrefix(o.What, "Conv") || strings.HasPrefix(o.What, "Full")) {
+			if o.Median <= 0 || o.Share <= 0 || o.Repeats < 1 || o.Repeats > mostRepeats || (o.GFLOP > 0) != (strings.HasPrefix(o.What, "Conv") || strings.HasPrefix(o.What, "Full")) {
 				t.Errorf("%+v", o)
 			}
 		}
@@ -121,7 +124,7 @@ func TestRun(t *testing.T) {
 		if err := r.Write(&text); err != nil {
 			t.Fatal(err)
 		}
-		for _, part := range []string{"images/s", "ceilings: ", "conv1", "ConvForward", "roofline"} {
+		for _, part := range []string{"images/s", "ceilings: ", "conv1", "ConvForward", "roofline", "several times in a row"} {
 			if !strings.Contains(text.String(), part) {
 				t.Errorf("there is no %q in\n%s", part, &text)
 			}

@@ -132,17 +132,17 @@ func (p *Plan) Write(w io.Writer) error {
 	if p.LoadUS > 0 {
 		loading = fmt.Sprintf("and %.3g µs to load an image", p.LoadUS)
 	}
-	fmt.Fprintf(t, "training\t%s\t%s steps of %.4g ms, %s\n", span(p.Training), plan.Grouped(p.Steps), p.StepMS, loading)
+	fmt.Fprintf(t, "training\t%s\t%s steps of %.4g ms, %s\n", Span(p.Training), plan.Grouped(p.Steps), p.StepMS, loading)
 	if p.TestImages > 0 {
-		fmt.Fprintf(t, "tests\t%s\t%s images after each pass, %.4g ms a batch\n", span(p.Testing), plan.Grouped(p.TestImages), p.TestMS)
+		fmt.Fprintf(t, "tests\t%s\t%s images after each pass, %.4g ms a batch\n", Span(p.Testing), plan.Grouped(p.TestImages), p.TestMS)
 	}
-	fmt.Fprintf(t, "checkpoints\t%s\t%.2g s each\n", span(p.Checkpoints), p.Checkpoint)
-	fmt.Fprintf(t, "in all\t%s\t%.4g images/s\n", span(p.Total), float64(p.Passes)*float64(p.Images)/p.Total)
+	fmt.Fprintf(t, "checkpoints\t%s\t%.2g s each\n", Span(p.Checkpoints), p.Checkpoint)
+	fmt.Fprintf(t, "in all\t%s\t%.4g images/s\n", Span(p.Total), float64(p.Passes)*float64(p.Images)/p.Total)
 	return t.Flush()
 }
 
-// span writes seconds in the unit that suits them.
-func span(seconds float64) string {
+// Span writes seconds in the unit that suits them.
+func Span(seconds float64) string {
 	for _, u := range []struct {
 		name    string
 		seconds float64

@@ -32,7 +32,7 @@ func TestSum(t *testing.T) {
 
 func TestSpan(t *testing.T) {
 	for seconds, want := range map[float64]string{0.5: "0.5 seconds", 119: "119 seconds", 120: "2.0 minutes", 7199: "120.0 minutes", 7200: "2.0 hours", 6 * 86400: "6.0 days"} {
-		if got := span(seconds); got != want {
+		if got := Span(seconds); got != want {
 			t.Errorf("%g s is %s, want %s", seconds, got, want)
 		}
 	}

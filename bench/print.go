@@ -35,9 +35,12 @@ func (r *Report) Write(w io.Writer) error {
 	if len(r.Operations) == 0 {
 		return t.Flush()
 	}
-	layer := 0
+	layer, repeated := 0, false
 	for _, o := range r.Operations {
-		layer = max(layer, len(o.Layer))
+		layer, repeated = max(layer, len(o.Layer)), repeated || o.Repeats > 1
+	}
+	if repeated {
+		fmt.Fprintf(t, "operations of less than %v were issued several times in a row, so that waits and launches do not count; small operands may lie in a cache then\n", leastOperation)
 	}
 	name := func(l, pass, what string) string { return fmt.Sprintf("%-*s  %-8s  %-20s", layer, l, pass, what) }
 	fmt.Fprint(t, "\n"+name("layer", "pass", "")+"\tms\tfastest\tslowest\tGFLOP/s\tGB/s\troofline\t\n")

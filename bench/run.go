@@ -45,11 +45,12 @@ type Operation struct {
 	Pass  string `json:"pass"` // feed, forward, backward, update or result
 	What  string `json:"what"`
 	Time
-	GFLOP  float64 `json:"gflop"`    // of its matrix products
-	GB     float64 `json:"gb"`       // of memory, each operand read or written once
-	GFLOPs float64 `json:"gflops"`   // a second, by the median
-	GBs    float64 `json:"gbs"`      // a second, by the median
-	Share  float64 `json:"roofline"` // of what the ceilings would allow, 0 to 1
+	Repeats int     `json:"repeats"`  // launches between two waits, the time shared by them
+	GFLOP   float64 `json:"gflop"`    // of its matrix products
+	GB      float64 `json:"gb"`       // of memory, each operand read or written once
+	GFLOPs  float64 `json:"gflops"`   // a second, by the median
+	GBs     float64 `json:"gbs"`      // a second, by the median
+	Share   float64 `json:"roofline"` // of what the ceilings would allow; more than 1 where a cache holds what is repeated
 }
 
 // Memory is what a device's plan takes.
@@ -79,11 +80,14 @@ type Report struct {
 	StepMS          float64 `json:"step_ms"` // of the whole, with nothing waited for in between
 	ImagesPerSecond float64 `json:"images_per_second"`
 
+	Repeats int `json:"repeats"` // steps that were issued between two waits
+
 	Step       Time        `json:"step"`
 	Passes     []Time      `json:"passes"` // forward, backward, update
 	Ceilings   Ceilings    `json:"ceilings"`
 	Memory     []Memory    `json:"memory"`
 	PeakRSS    int64       `json:"peak_rss_bytes,omitempty"` // of this process, where Linux tells
+	InUse      int64       `json:"in_use_bytes,omitempty"`   // of the first GPU's memory, by whomever
 	Operations []Operation `json:"operations"`
 }
 
@@ -114,6 +118,9 @@ func Run(ctx context.Context, o Options) (_ *Report, err error) {
 		return nil, err
 	}
 	r.PeakRSS, _ = measure.Memory("VmHWM") // 0 where it is not known; before the ceilings, which take memory of their own
+	if r.InUse, err = inUse(o.Devices[0]); err != nil {
+		return nil, err
+	}
 	if o.Whole {
 		return r, nil
 	}
@@ -124,55 +131,127 @@ func Run(ctx context.Context, o Options) (_ *Report, err error) {
 	return r, nil
 }
 
-// rounds times in turn the whole, its passes and its operations, so that a slow
-// moment of the machine is in each. It returns the milliseconds of each operation.
-func (r *Report) rounds(ctx context.Context, s *Step, o Options) ([][]float64, error) {
-	p := s.Program
-	ends := []int{p.Forward, p.Update, len(p.Steps)}
-	var whole []float64
-	passes, steps := make([][]float64, len(ends)), make([][]float64, len(p.Steps))
-	for round := range o.Rounds + 1 {
-		spent := func(first, end int) (ms float64, err error) {
-			started := time.Now()
-			if err := s.Launch(ctx, first, end); err != nil {
-				return 0, errors.Join(err, s.Wait(ctx))
-			}
-			err = s.Wait(ctx)
-			return time.Since(started).Seconds() * 1e3, err
-		}
-		add := func(to *[]float64, first, end int) error {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			ms, err := spent(first, end)
-			if round > 0 {
-				*to = append(*to, ms)
-			}
+// inUse returns how much of a GPU's memory is in use, and 0 for the CPU.
+func inUse(d dnn.Device) (int64, error) {
+	gpu, ok := d.(interface {
+		Memory() (free, total int64, err error)
+	})
+	if !ok {
+		return 0, nil
+	}
+	free, total, err := gpu.Memory()
+	return total - free, err
+}
+
+// A wait, and a launch that nothing hides, take some ten microseconds on a GPU. So
+// what is shorter than these is issued several times between two waits.
+const (
+	leastStep      = 20 * time.Millisecond // a whole step
+	leastOperation = time.Millisecond
+	mostRepeats    = 100
+)
+
+// part is a range of the program's steps that is timed by itself.
+//
+// A whole step may be repeated, and so may a single operation: its operands all live
+// while it works, so none of them lies in the memory of another, and it overwrites its
+// results. What works in place does add up (an update, a sum) or shrink (a scale), but
+// weights stay small at the rate of these steps, and the next round makes all else
+// anew. A pass must not be repeated: backward reads what forward left, and writes over it.
+type part struct {
+	first, end int
+	least      time.Duration // that a measurement takes, by repeating; 0: it is run once
+	repeats    int
+	ms         []float64 // of each round, for one repetition
+}
+
+// launcher is a [Step] but in tests.
+type launcher interface {
+	Launch(ctx context.Context, first, end int) error
+	Wait(ctx context.Context) error
+}
+
+// measure adds a measurement.
+func (t *part) measure(ctx context.Context, s launcher) error {
+	took, err := t.spent(ctx, s)
+	t.ms = append(t.ms, took.Seconds()*1e3/float64(t.repeats))
+	return err
+}
+
+// settle chooses the repeats. Its first runs may load, and make ready, what the later
+// ones find, so the fastest counts; one that takes very long does so by its work.
+func (t *part) settle(ctx context.Context, s launcher) error {
+	const veryLong = 50 // of what a measurement takes at least
+	t.repeats = 1
+	var all []time.Duration
+	for len(all) < 3 {
+		once, err := t.spent(ctx, s)
+		if err != nil || once >= veryLong*t.least {
 			return err
 		}
-		if err := add(&whole, 0, len(p.Steps)); err != nil {
-			return nil, err
+		all = append(all, once)
+	}
+	t.repeats = repeatsFor(slices.Min(all), t.least)
+	return nil
+}
+
+// repeatsFor returns how many runs of once take at least so long.
+func repeatsFor(once, least time.Duration) int {
+	if once <= 0 {
+		return mostRepeats
+	}
+	return int(min((least+once-1)/once, mostRepeats))
+}
+
+// spent returns what the repeats take together.
+func (t *part) spent(ctx context.Context, s launcher) (time.Duration, error) {
+	if ctx.Err() != nil {
+		return 0, ctx.Err()
+	}
+	started := time.Now()
+	for range t.repeats {
+		if err := s.Launch(ctx, t.first, t.end); err != nil {
+			return 0, errors.Join(err, s.Wait(ctx))
 		}
-		first := 0
-		for i, end := range ends {
-			if err := add(&passes[i], first, end); err != nil {
-				return nil, err
-			}
-			first = end
+	}
+	err := s.Wait(ctx)
+	return time.Since(started), err
+}
+
+// rounds times in turn the whole, its passes and its operations, so that a slow
+// moment of the machine is in each. It returns the parts of the operations, one a step.
+func (r *Report) rounds(ctx context.Context, s *Step, o Options) ([]*part, error) {
+	p := s.Program
+	whole := &part{end: len(p.Steps), least: leastStep}
+	all := []*part{whole}
+	first := 0
+	for _, end := range []int{p.Forward, p.Update, len(p.Steps)} {
+		all = append(all, &part{first: first, end: end})
+		first = end
+	}
+	passes := all[1:]
+	var steps []*part
+	if !o.Whole {
+		for i := range p.Steps {
+			steps = append(steps, &part{first: i, end: i + 1, least: leastOperation})
 		}
-		for i := range steps {
-			if o.Whole {
-				break
+	}
+	all = append(all, steps...)
+	for round := range o.Rounds + 1 {
+		for _, t := range all {
+			do := t.measure
+			if round == 0 {
+				do = t.settle
 			}
-			if err := add(&steps[i], i, i+1); err != nil {
+			if err := do(ctx, s); err != nil {
 				return nil, err
 			}
 		}
 		o.Progress(int64(round+1), int64(o.Rounds+1))
 	}
-	r.Step = timeOf(whole)
-	for _, p := range passes {
-		r.Passes = append(r.Passes, timeOf(p))
+	r.Step, r.Repeats = timeOf(whole.ms), whole.repeats
+	for _, t := range passes {
+		r.Passes = append(r.Passes, timeOf(t.ms))
 	}
 	r.StepMS, r.ImagesPerSecond = r.Step.Median, float64(o.Batch)/r.Step.Median*1e3
 	r.ForwardMS, r.BackwardMS, r.UpdateMS = r.Passes[0].Median, r.Passes[1].Median, r.Passes[2].Median
@@ -180,7 +259,7 @@ func (r *Report) rounds(ctx context.Context, s *Step, o Options) ([][]float64, e
 }
 
 // operations adds the steps up that do the same for a layer.
-func (r *Report) operations(p *plan.Program, ms [][]float64) {
+func (r *Report) operations(p *plan.Program, steps []*part) {
 	type key struct {
 		layer      int
 		pass, what string
@@ -194,12 +273,13 @@ func (r *Report) operations(p *plan.Program, ms [][]float64) {
 		if !ok {
 			at = len(sums)
 			index[k] = at
-			sums = append(sums, make([]float64, len(ms[i])))
+			sums = append(sums, make([]float64, len(steps[i].ms)))
 			r.Operations = append(r.Operations, Operation{Layer: p.LayerName(s.Layer), Pass: k.pass, What: k.what})
 		}
-		for round, v := range ms[i] {
+		for round, v := range steps[i].ms {
 			sums[at][round] += v
 		}
+		r.Operations[at].Repeats = max(r.Operations[at].Repeats, steps[i].repeats)
 		flop, bytes := work(p, i)
 		r.Operations[at].GFLOP += flop / 1e9
 		r.Operations[at].GB += bytes / 1e9

@@ -22,7 +22,7 @@ var benchCommand = &cli.Command{
 	Usage: "time a network: each operation of each layer, and the whole step",
 	Description: "Prints medians over the rounds, arithmetic and memory traffic a second, and which share of\n" +
 		"what the device can do at most that is: of a large matrix product and a large copy, measured\n" +
-		"in the same run. -compare OLD.json tells apart only what differs by more than the rounds do.",
+		"in the same run. What is short is repeated between two waits. -compare OLD.json tells apart only what differs by more than the rounds do.",
 	Flags: append(runFlags(),
 		configFlag(), setFlag(),
 		&cli.IntFlag{Name: "batch", Usage: "images a step, instead of the network's `N`"},

@@ -249,6 +249,9 @@ func TestBench(t *testing.T) {
 			t.Errorf("%s is %v", key, v)
 		}
 	}
+	// As the GPU check asks.
+	gpu, _ := alexnet(t, 0, "bench", "-config", config, "-json", "-devices", "sim:0", "-precision", "bf16", "-batch", "8", "-autotune=false", "-whole", "-rounds", "1")
+	contains(t, gpu, `"device": "sim:0"`, `"precision": "bf16"`, `"repeats": `, `"in_use_bytes": `)
 	old := filepath.Join(dir, "old.json")
 	if err := os.WriteFile(old, []byte(out), 0o666); err != nil {
 		t.Fatal(err)

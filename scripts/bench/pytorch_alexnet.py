@@ -6,7 +6,10 @@ Prints one JSON object a line; whatever the libraries print goes to stderr.
 
   torch    versions, and the device
   ready    with --paced: a measurement is next, and waits for a line on stdin
-  step     images_per_second: median of five timings, and the slowest and fastest of them
+  step     images_per_second: median of five timings, and the slowest and fastest of them;
+           layout: of images and weights, channels_last or contiguous;
+           prepare_seconds: until steps in it were as fast as they get;
+           peak_memory_bytes: of all steps after that
   matmul   tflops of a product of two square matrices
   copy     gb_per_second of a copy in the device's memory, bytes read plus bytes written
   skipped  a case that this machine cannot do, and why
@@ -16,6 +19,11 @@ Prints one JSON object a line; whatever the libraries print goes to stderr.
 The network is that of alexnet.net with its columns merged: groups in conv2, conv4 and
 conv5, 60,965,224 parameters. Its normalisation sums over neighbours of both
 columns, which is the same work. Images lie on the device before the clock starts.
+
+bf16 runs with channels last, as NVIDIA advises for tensor cores. For fp32 and tf32
+both layouts are tried for a moment, and the faster one is measured. They are tried
+in the mode that is measured, but for max-autotune in eager mode: compiling for it
+takes minutes.
 """
 
 import argparse
@@ -47,8 +55,10 @@ except Exception as e:  # a broken installation can raise anything
 
 PRECISIONS = ["fp32", "tf32", "bf16"]
 MODES = ["eager", "compile", "max-autotune"]
+LAYOUTS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
 CLASSES = 1000
 TIMINGS = 5
+DIVIDE = 1  # kernels and neurons by this; see --divide
 
 
 def network():
@@ -59,20 +69,23 @@ def network():
     def relu():
         return nn.ReLU(inplace=True)
 
+    def of(count):
+        return count // DIVIDE
+
     net = nn.Sequential(
-        nn.Conv2d(3, 96, 11, stride=4, padding=2), relu(), lrn(), nn.MaxPool2d(3, 2),
-        nn.Conv2d(96, 256, 5, padding=2, groups=2), relu(), lrn(), nn.MaxPool2d(3, 2),
-        nn.Conv2d(256, 384, 3, padding=1), relu(),
-        nn.Conv2d(384, 384, 3, padding=1, groups=2), relu(),
-        nn.Conv2d(384, 256, 3, padding=1, groups=2), relu(), nn.MaxPool2d(3, 2),
+        nn.Conv2d(3, of(96), 11, stride=4, padding=2), relu(), lrn(), nn.MaxPool2d(3, 2),
+        nn.Conv2d(of(96), of(256), 5, padding=2, groups=2), relu(), lrn(), nn.MaxPool2d(3, 2),
+        nn.Conv2d(of(256), of(384), 3, padding=1), relu(),
+        nn.Conv2d(of(384), of(384), 3, padding=1, groups=2), relu(),
+        nn.Conv2d(of(384), of(256), 3, padding=1, groups=2), relu(), nn.MaxPool2d(3, 2),
         nn.Flatten(),
-        nn.Linear(256 * 6 * 6, 4096), relu(), nn.Dropout(0.5),
-        nn.Linear(4096, 4096), relu(), nn.Dropout(0.5),
-        nn.Linear(4096, CLASSES),
+        nn.Linear(of(256) * 6 * 6, of(4096)), relu(), nn.Dropout(0.5),
+        nn.Linear(of(4096), of(4096)), relu(), nn.Dropout(0.5),
+        nn.Linear(of(4096), CLASSES),
     )
     for p in net.parameters():
         nn.init.normal_(p, std=0.01)
-    assert sum(p.numel() for p in net.parameters()) == 60_965_224
+    assert DIVIDE > 1 or sum(p.numel() for p in net.parameters()) == 60_965_224
     return net
 
 
@@ -115,16 +128,22 @@ class Device:
         if self.gpu:
             torch.cuda.empty_cache()
 
+    def reset(self):
+        """Forgets what was compiled, and its memory."""
+        if hasattr(torch, "_dynamo"):
+            torch._dynamo.reset()
+        self.clean()
+
 
 def set_precision(precision):
     for backend in torch.backends.cuda.matmul, torch.backends.cudnn:
         backend.allow_tf32 = precision == "tf32"
 
 
-def prepare(device, mode, precision, batch):
+def prepare(device, mode, precision, batch, layout):
     """Returns a training step, which returns the loss."""
     set_precision(precision)
-    layout = torch.channels_last if precision == "bf16" else torch.contiguous_format
+    layout = LAYOUTS[layout]
     torch.manual_seed(1)
     net = network().to(device.name).to(memory_format=layout)
     x = torch.randint(0, 256, (batch, 3, 224, 224), device=device.name).float().contiguous(memory_format=layout)
@@ -155,18 +174,43 @@ def version():
     return tuple(int(n) for n in torch.__version__.split("+")[0].split(".")[:2])
 
 
+def warm(device, mode, precision, batch, layout):
+    """Returns a step that is as fast as it will be, and the seconds that this took."""
+    start = time.perf_counter()
+    step = prepare(device, mode, precision, batch, layout)
+    # The first steps compile, choose algorithms and, with max-autotune, record a graph.
+    for _ in range(5 if device.gpu else 1):
+        step()
+    device.wait()
+    return step, time.perf_counter() - start
+
+
+def fastest(device, args, mode, precision, batch):
+    """Returns the faster layout, a step in it, and the seconds that its preparation took."""
+    if precision == "bf16":
+        return ("channels_last", *warm(device, mode, precision, batch, "channels_last"))
+    trial = "eager" if mode == "max-autotune" else mode
+    took = {}
+    for layout in LAYOUTS:
+        step = None  # one is in memory at a time
+        device.reset()
+        step, prepared = warm(device, trial, precision, batch, layout)
+        took[layout] = statistics.median(device.timings(step, args.seconds / 2))
+    best = min(took, key=took.get)
+    if best != layout or trial != mode:
+        step = None
+        device.reset()
+        step, prepared = warm(device, mode, precision, batch, best)
+    return best, step, prepared
+
+
 def time_steps(device, args, mode, precision, batch):
     case = dict(mode=mode, precision=precision, batch=batch)
     device.clean()
+    layout, step, prepared = fastest(device, args, mode, precision, batch)
+    device.clean()
     if device.gpu:
         torch.cuda.reset_peak_memory_stats()
-    start = time.perf_counter()
-    step = prepare(device, mode, precision, batch)
-    # The first steps compile, choose algorithms and, with max-autotune, record a graph.
-    for _ in range(5 if device.gpu else 1):
-        loss = step()
-    device.wait()
-    prepared = time.perf_counter() - start
     for number in range(1, args.rounds + 1):
         if args.paced:
             device.clean()
@@ -174,9 +218,10 @@ def time_steps(device, args, mode, precision, batch):
             if not sys.stdin.readline():
                 raise SystemExit("stdin was closed while a case waited for its turn")
         took = device.timings(step, args.seconds)
+        loss = step()
         if not math.isfinite(loss.item()):
             raise RuntimeError(f"the loss is {loss.item()}")
-        emit(kind="step", round=number, **case,
+        emit(kind="step", round=number, **case, layout=layout,
              images_per_second=batch / statistics.median(took), slowest=batch / max(took), fastest=batch / min(took),
              peak_memory_bytes=torch.cuda.max_memory_allocated() if device.gpu else None,
              prepare_seconds=prepared)
@@ -210,9 +255,7 @@ def attempt(device, args, started, work, **case):
         out_of_memory = "out of memory" in text.lower()
         emit(kind="failed", **case, out_of_memory=out_of_memory, why=f"{type(e).__name__}: {text[:2000]}")
     finally:
-        if hasattr(torch, "_dynamo"):
-            torch._dynamo.reset()
-        device.clean()
+        device.reset()
 
 
 def main():
@@ -222,13 +265,16 @@ def main():
     parser.add_argument("--ceilings", action="store_true", help="matrix products and a copy instead of training steps")
     parser.add_argument("--modes", type=names(MODES), default=MODES, help=",".join(MODES))
     parser.add_argument("--precisions", type=names(PRECISIONS), default=PRECISIONS, help=",".join(PRECISIONS))
-    parser.add_argument("--batches", type=lambda text: [int(n) for n in text.split(",")], default=[128, 1024])
+    parser.add_argument("--batches", type=lambda text: [int(n) for n in text.split(",")], default=[128, 256, 1024])
     parser.add_argument("--rounds", type=int, default=3, help="measurements of each case")
     parser.add_argument("--seconds", type=float, default=1, help="that a measurement takes")
     parser.add_argument("--within", type=float, default=math.inf, help="begin no case after so many seconds")
     parser.add_argument("--paced", action="store_true", help="wait for a line on stdin before each measurement")
     parser.add_argument("--quick", action="store_true", help="one round of short measurements, small ceilings")
+    parser.add_argument("--divide", type=int, choices=[1, 2, 4, 8, 16], default=1, help="all kernels and neurons by so many: a quick test of this script")
     args = parser.parse_args()
+    global DIVIDE
+    DIVIDE = args.divide
     if args.quick:
         args.rounds, args.seconds = 1, min(args.seconds, 0.2)
 

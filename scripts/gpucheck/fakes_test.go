@@ -38,11 +38,28 @@ END
 fi
 all="$*"
 while [ $# -gt 1 ]; do
-	case "$1" in -run) run=$2;; -out) out=$2;; -devices) devices=$2;; -precision) precision=$2;; -steps) steps=$2;; esac
+	case "$1" in -batch) batch=$2;; -run) run=$2;; -out) out=$2;; -devices) devices=$2;; -precision) precision=$2;; -steps) steps=$2;; esac
 	shift
 done
 line() { echo "{\"kind\":\"$1\",\"step\":$2,\"epoch\":$2,\"loss\":$3,\"top1_error\":$4,\"top5_error\":0,\"rate\":0.01,\"images_per_second\":100}" >>"$run/metrics.jsonl"; }
 case "$all" in
+"bench "*-whole*)
+	hang bench
+	if is slow-fp32 && [ "$precision" = fp32 ]; then echo 'it does not fit' >&2; exit 1; fi
+	if is mute-bench; then echo 'hello'; exit; fi
+	if is dull-bench; then echo '{}'; exit; fi
+	echo ours "$precision" >>"$LOG"
+	speed=1000
+	case "$all" in *-autotune=true*) speed=2000;; esac
+	echo '{"batch":'$batch',"images_per_second":'$speed',"forward_ms":3,"backward_ms":7,"update_ms":1.5,"in_use_bytes":4294967296}'
+	;;
+"bench "*)
+	hang operations
+	if is no-operations; then echo '{"operations":[]}'; exit; fi
+	echo '{"batch":'$batch',"step_ms":3.5,"ceilings":{"gflops":700000,"gbs":2500},"operations":[
+		{"layer":"conv1","pass":"forward","what":"ConvForward","median":1,"min":0.9,"max":1.1,"gflop":27,"gb":0.2,"roofline":0.4,"repeats":1},
+		{"layer":"fc6","pass":"update","what":"Update","median":3,"min":2.9,"max":3.1,"gb":0.75,"roofline":0.8,"repeats":7}]}'
+	;;
 pack*) mkdir -p "$out" ;;
 dump-filters*) echo picture >"$out" ;;
 *small.net*) ;;
@@ -102,19 +119,6 @@ if is crashing-tests; then echo 'SIGSEGV: segmentation violation'; exit 2; fi
 if is failing-tests; then exit 1; fi
 `
 
-	fakeBench = fakeStart + `
-hang bench
-if is slow-fp32 && [ "$ALEXNET_BENCH_PRECISION" = fp32 ]; then echo '    bench_test.go:9: it does not fit
-FAIL'; exit 1; fi
-if is mute-bench; then exit; fi
-echo ours "$ALEXNET_BENCH_PRECISION" >>"$LOG"
-speed=1000
-if [ "$ALEXNET_BENCH_AUTOTUNE" = 1 ]; then speed=2000; fi
-echo "goos: linux
-BenchmarkAlexNet/batch128-16   	     100	  12345 ns/op	 7 backward-ms	 3 forward-ms	 $speed images/s	 1.5 update-ms	 4096 MiB	 0 B/op	 0 allocs/op
-PASS"
-`
-
 	fakePython = fakeStart + `
 all="$*"
 if is no-torch; then echo '{"kind":"skipped","why":"cannot import torch"}'; sleep 3600; fi
@@ -122,7 +126,10 @@ hang python
 echo '{"kind":"torch","version":"2.11.0","cuda":"13.0","cudnn":91900,"python":"python3","device":"H100"}'
 if is garbled-python; then echo 'Traceback'; sleep 3600; fi
 case "$all" in *--ceilings*)
-	echo '{"kind":"matmul","precision":"bf16","size":8192,"tflops":798}'
+	for precision in fp32 tf32 bf16; do
+		case $precision in fp32) tflops=50;; tf32) tflops=400;; bf16) tflops=798;; esac
+		echo "{\"kind\":\"matmul\",\"precision\":\"$precision\",\"size\":8192,\"tflops\":$tflops}"
+	done
 	if is weak-copy; then echo '{"kind":"failed","bytes":4294967296,"out_of_memory":true,"why":"out of memory"}'; echo '{"kind":"done"}'; exit; fi
 	echo '{"kind":"copy","bytes":4294967296,"gb_per_second":3000}'
 	echo '{"kind":"done"}'
@@ -137,7 +144,7 @@ for precision in fp32 tf32 bf16; do
 		read -r _ || exit 4
 		echo theirs $precision >>"$LOG"
 		if is torch-memory && [ $precision = bf16 ]; then echo "{\"kind\":\"failed\",$case,\"why\":\"CUDA out of memory\"}"; break; fi
-		echo "{\"kind\":\"step\",$case,\"round\":$round,\"images_per_second\":${round}000,\"peak_memory_bytes\":1048576,\"prepare_seconds\":2}"
+		echo "{\"kind\":\"step\",$case,\"round\":$round,\"images_per_second\":${round}000,\"layout\":\"channels_last\",\"peak_memory_bytes\":1048576,\"prepare_seconds\":2}"
 	done
 	if is dying-python; then echo 'Bus error' >&2; exit 5; fi
 done
@@ -170,7 +177,11 @@ func newCheck(t *testing.T, faults string, only ...string) (*check, string) {
 	}
 	write("alexnet", fakeAlexnet)
 	write("dnn/cuda/cuda.test", fakeTests)
-	write("plan/plan.test", fakeBench)
+	net, err := os.ReadFile("../../alexnet.net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	write("alexnet.net", string(net))
 	write("path/python3", fakePython)
 	write("path/compute-sanitizer", fakeSanitizer)
 	data := filepath.Join(dir, "records")

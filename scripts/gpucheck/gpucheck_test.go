@@ -2,11 +2,14 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"math"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -15,7 +18,9 @@ import (
 	"testing"
 	"time"
 
+	"alexnet/internal/process"
 	"alexnet/loader/record"
+	"alexnet/scripts/gpucheck/result"
 )
 
 // outcome runs a check and returns what is in the files.
@@ -103,13 +108,13 @@ func TestAllPasses(t *testing.T) {
 		}
 	}
 	name := time.Now().Format("2006") + "-"
-	if got := r.fileName(); !strings.HasPrefix(got, name) || !strings.HasSuffix(got, "-nvidia-h100-80gb-hbm3") {
+	if got := r.FileName(); !strings.HasPrefix(got, name) || !strings.HasSuffix(got, "-nvidia-h100-80gb-hbm3") {
 		t.Errorf("the file's name is %s", got)
 	}
 
 	one := func(part, table string, want Row) Row {
 		t.Helper()
-		found := rows(r.part(part), table, want)
+		found := rows(r.Find(part), table, want)
 		if len(found) != 1 {
 			t.Fatalf("%s has %d rows with %v", part, len(found), want)
 		}
@@ -129,21 +134,28 @@ func TestAllPasses(t *testing.T) {
 	}
 	one("losses", "Losses", Row{"step": 9., "cpu": "6.000000", "cuda:0 fp32": "6.000001", "cuda:0,cuda:1 fp32": "6.000001"})
 	one("sanitizer", "Runs", Row{"devices": "cuda:0,cuda:0", "errors": 0.})
-	for _, batch := range []float64{128, 1024} {
+	for _, batch := range []float64{128, 256, 1024} {
 		one("speed", "Training step of alexnet.net", Row{"devices": "cuda:0", "precision": "tf32", "batch": batch, "autotune": false, "images_per_second": 1000.,
 			"forward_ms": 3., "backward_ms": 7., "update_ms": 1.5, "memory_mib": 4096.})
 	}
 	one("speed", "Training step of alexnet.net", Row{"devices": "cuda:0,cuda:1", "precision": "bf16", "batch": 1024., "images_per_second": 2000., "slowest": 2000., "fastest": 2000.})
-	one("ceilings", "Ceilings", Row{"figure": 798., "unit": "TFLOP/s"})
-	one("peer-eager", "alexnet and PyTorch eager", Row{"precision": "bf16", "ours": 2000., "theirs": 2000., "theirs_slowest": 1000., "theirs_fastest": 3000., "ours_to_theirs": 1., "theirs_memory_mib": 1., "error": ""})
-	if learned := rows(r.part("learn"), "Passes", nil); len(learned) != 2 || learned[1]["test_error"] != 0.03 || learned[0]["training_loss"] != 6.1 {
+	one("ceilings", "Ceilings", Row{"precision": "bf16", "figure": 798., "unit": "TFLOP/s"})
+	one("peer-eager", "alexnet and PyTorch eager", Row{"precision": "bf16", "ours": 2000., "theirs": 2000., "theirs_layout": "channels_last", "theirs_slowest": 1000., "theirs_fastest": 3000., "ours_to_theirs": 1., "theirs_memory_mib": 1., "error": ""})
+	checkFloors(t, one)
+	operations := rows(r.Find("operations"), "Operations", nil)
+	if len(operations) != 2 || operations[0]["layer"] != "fc6" || operations[0]["share_of_sum"] != 0.75 || operations[0]["repeats"] != 7. || operations[1]["roofline"] != 0.4 {
+		t.Errorf("operations: %v", operations)
+	}
+	if learned := rows(r.Find("learn"), "Passes", nil); len(learned) != 2 || learned[1]["test_error"] != 0.03 || learned[0]["training_loss"] != 6.1 {
 		t.Errorf("learned: %v", learned)
 	}
-	if _, err := os.Stat(filepath.Join(c.out, r.fileName()+"-filters.png")); err != nil {
+	if _, err := os.Stat(filepath.Join(c.out, r.FileName()+"-filters.png")); err != nil {
 		t.Error(err)
 	}
 	one("cifar", "In all", Row{"test_error": 0.25, "images_per_second": 100.})
 	contains(t, markdown, "# GPU check: NVIDIA H100 80GB HBM3", "| [speed](#speed) | passed |", "| cuda:0 | tf32 | 1024 | no | 1000 |", "| bf16 | 128 | 2000 | 2000 | 1 |", "PyTorch 2.11.0, CUDA 13.0")
+
+	checkFigures(t, &r)
 
 	turns := logged(t, log)
 	turns = turns[len(turns)-54:] // of three modes, after the benchmarks of the part speed
@@ -152,6 +164,109 @@ func TestAllPasses(t *testing.T) {
 			t.Fatalf("turn %d was %s and %s, want ours and theirs in %s", i/2, turns[i], turns[i+1], precision)
 		}
 	}
+}
+
+// checkFloors: a step of batch 128 in bf16 has 4.14 GFLOP an image, which take longer
+// than its memory traffic at 798 TFLOP/s and 3,000 GB/s; at 2,000 images/s it takes 64 ms.
+func checkFloors(t *testing.T, one func(part, table string, want Row) Row) {
+	t.Helper()
+	const products, took = 4.14e9 * 128 / 798e12 * 1e3, 128. / 2000 * 1e3
+	near := func(v any, want float64) bool {
+		f, ok := v.(float64)
+		return ok && math.Abs(f-want) < 0.01*want
+	}
+	floor := one("ceilings", "Floor of a training step of alexnet.net", Row{"precision": "bf16", "batch": 128.})
+	memory, _ := floor["memory_ms"].(float64)
+	if !near(floor["products_ms"], products) || !near(floor["floor_ms"], products) || !near(memory, 0.638) || !near(floor["sum_ms"], products+memory) {
+		t.Errorf("the floor is %v, want %g", floor, products)
+	}
+	ours := one("speed", "Training step of alexnet.net", Row{"devices": "cuda:0", "precision": "bf16", "batch": 128., "autotune": true})
+	both := one("peer-compile", "alexnet and PyTorch compile", Row{"precision": "bf16"})
+	for _, v := range []any{ours["share_of_floor"], both["share_of_floor"], both["theirs_share_of_floor"]} {
+		if !near(v, products/took) {
+			t.Errorf("a share of %v, want %g", v, products/took)
+		}
+	}
+	if !near(ours["floor_ms"], products) || !near(both["floor_ms"], products) {
+		t.Errorf("floors of %v and %v, want %g", ours["floor_ms"], both["floor_ms"], products)
+	}
+}
+
+// checkFigures: what others read from the file is what was measured.
+func checkFigures(t *testing.T, r *Result) {
+	t.Helper()
+	figures := r.Figures()
+	i := slices.IndexFunc(figures, func(f result.Figures) bool { return f.Precision == "bf16" && f.Batch == 128 })
+	if len(figures) != 9 || i < 0 {
+		t.Fatalf("figures: %+v", figures)
+	}
+	f := &figures[i]
+	if f.Ours != [3]float64{2000, 2000, 2000} || f.Theirs != [3]float64{2000, 2000, 2000} || f.Ratios != [3]float64{1, 1, 1} || math.Abs(f.Share-0.01037) > 1e-4 {
+		t.Errorf("figures: %+v", f)
+	}
+}
+
+// TestWithoutCeilings: speeds are told where there is no floor to hold them against.
+func TestWithoutCeilings(t *testing.T) {
+	c, _ := newCheck(t, "", "speed")
+	r, _, err := outcome(t.Context(), t, c)
+	found := rows(r.Find("speed"), "Training step of alexnet.net", Row{"images_per_second": 2000., "floor_ms": nil, "share_of_floor": nil})
+	if err != nil || len(found) != 27 {
+		t.Errorf("%v, %d rows", err, len(found))
+	}
+
+	// An earlier run of the same day may have measured them.
+	for _, part := range []string{"ceilings", "speed"} {
+		c.only = []string{part}
+		if r, _, err = outcome(t.Context(), t, c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if left := rows(r.Find("speed"), "Training step of alexnet.net", Row{"floor_ms": nil}); len(left) > 0 {
+		t.Errorf("%d rows have no floor", len(left))
+	}
+}
+
+// TestScript runs the script itself, on the CPU with a narrow network, where there is a
+// PyTorch: each case says its layout, and cases that cannot be done say why.
+func TestScript(t *testing.T) {
+	python := ""
+	for _, name := range []string{"python3", "/usr/bin/python3"} {
+		if exec.CommandContext(t.Context(), name, "-c", "import torch").Run() == nil {
+			python = name
+			break
+		}
+	}
+	if python == "" {
+		t.Skip("there is no python3 with torch")
+	}
+	out, err := process.Output(t.Context(), "", nil, python, filepath.Join("..", "bench", "pytorch_alexnet.py"),
+		"--device=cpu", "--divide=16", "--batches=2", "--rounds=1", "--seconds=0.01", "--modes=eager")
+	if err != nil {
+		t.Fatal(err)
+	}
+	layouts := map[string]string{}
+	done, err := each(bytes.NewReader(out), func(l line) {
+		switch {
+		case l.Kind == "step" && l.Speed > 0 && l.Batch == 2:
+			layouts[l.Precision] = l.Layout
+		case l.Kind != "torch" && (l.Kind != "skipped" || l.Precision != "tf32"):
+			t.Errorf("%+v", l)
+		}
+	})
+	if fp32 := layouts["fp32"]; err != nil || !done || len(layouts) != 2 || layouts["bf16"] != "channels_last" || fp32 != "channels_last" && fp32 != "contiguous" {
+		t.Errorf("%v: layouts %v from\n%s", err, layouts, out)
+	}
+}
+
+// TestTimes: what is said of the time that a check takes is what the limits add up to.
+func TestTimes(t *testing.T) {
+	text, err := os.ReadFile("../../bench/results/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	total, quick := limits()
+	contains(t, string(text), fmt.Sprintf("at most %.0f minutes, with `-quick` %.0f", total.Minutes(), quick.Minutes()))
 }
 
 // TestFaults: what goes wrong in one part is recorded there and does not stop the
@@ -171,8 +286,10 @@ func TestFaults(t *testing.T) {
 		{"no-bf16", "losses", Failed, []string{"exit status 1", "bf16 is too coarse", "| cuda:0,cuda:0 | fp32 | cpu |"}},
 		{"invalid-read", "sanitizer", Failed, []string{"exit status 86", "Invalid __global__ read", "| cuda:0 | bf16 | 7 |"}},
 		{"old-sanitizer", "sanitizer", Skipped, []string{"does not work with this GPU"}},
-		{"slow-fp32", "speed", Failed, []string{"8 of 24 cases failed", "plan.test: exit status 1: bench_test.go:9: it does not fit |", "| cuda:0 | bf16 | 128 | yes | 2000 |"}},
-		{"mute-bench", "speed", Failed, []string{"24 of 24 cases failed, the first with: the benchmark printed no figures"}},
+		{"slow-fp32", "speed", Failed, []string{"12 of 36 cases failed", "alexnet bench: exit status 1: it does not fit |", "| cuda:0 | bf16 | 128 | yes | 2000 |"}},
+		{"mute-bench", "speed", Failed, []string{"36 of 36 cases failed, the first with: alexnet bench printed \"hello"}},
+		{"dull-bench", "speed", Failed, []string{"36 of 36 cases failed, the first with: alexnet bench measured 0 images/s"}},
+		{"no-operations", "operations", Failed, []string{"alexnet bench named no operations"}},
 		{"weak-copy", "ceilings", Failed, []string{"out of memory", "| 798 | TFLOP/s |"}},
 		{"no-torch", "peer-compile", Skipped, []string{"cannot import torch"}},
 		{"no-tf32", "peer-eager", Passed, []string{"skipped: no tf32 here", "| bf16 | 128 | 2000 | 2000 | 1 |"}},
@@ -234,7 +351,7 @@ func started(t *testing.T) (begun <-chan error, rest func() error) {
 // and the parts after it are run.
 func TestHangs(t *testing.T) {
 	for fault, part := range map[string]string{
-		"hang-tests": "tests", "hang-train": "losses", "hang-sanitizer": "sanitizer", "hang-bench": "speed", "hang-python": "peer-eager",
+		"hang-tests": "tests", "hang-train": "losses", "hang-sanitizer": "sanitizer", "hang-bench": "speed", "hang-operations": "operations", "hang-python": "peer-eager",
 	} {
 		t.Run(part, func(t *testing.T) {
 			begun, rest := started(t)
@@ -248,8 +365,8 @@ func TestHangs(t *testing.T) {
 							t.Error(err)
 						}
 						// Should the check be killed here, this is what it leaves.
-						if r, _ := files(t, c.out); r.part(part).Status != Unfinished || r.part("devices").Status != Passed {
-							t.Errorf("while it runs, the part is %s, and devices %s", r.part(part).Status, r.part("devices").Status)
+						if r, _ := files(t, c.out); r.Find(part).Status != Unfinished || r.Find("devices").Status != Passed {
+							t.Errorf("while it runs, the part is %s, and devices %s", r.Find(part).Status, r.Find("devices").Status)
 						}
 						cancel(cause)
 					}()
@@ -257,8 +374,8 @@ func TestHangs(t *testing.T) {
 				return ctx, func() { cancel(nil) }
 			}
 			r, markdown, err := outcome(t.Context(), t, c)
-			if err == nil || r.part(part).Status != Failed || r.part("cifar").Status != Passed {
-				t.Errorf("%v: %s, and cifar %s", err, r.part(part).Status, r.part("cifar").Status)
+			if err == nil || r.Find(part).Status != Failed || r.Find("cifar").Status != Passed {
+				t.Errorf("%v: %s, and cifar %s", err, r.Find(part).Status, r.Find("cifar").Status)
 			}
 			contains(t, markdown, "stopped at the limit of")
 			if err := rest(); err != nil {
@@ -280,7 +397,7 @@ func TestInterrupted(t *testing.T) {
 	for name, want := range map[string]Part{
 		"tests": {Status: Passed}, "losses": {Status: Failed, Why: "interrupted"}, "cifar": {Status: Skipped, Why: "the check was interrupted before"},
 	} {
-		if p := r.part(name); p.Status != want.Status || p.Why != want.Why {
+		if p := r.Find(name); p.Status != want.Status || p.Why != want.Why {
 			t.Errorf("%s: %s %s", name, p.Status, p.Why)
 		}
 	}
@@ -305,8 +422,8 @@ func TestNoGPU(t *testing.T) {
 			}
 		}
 		contains(t, markdown, append(want, "# GPU check: no GPU")...)
-		if !strings.HasSuffix(r.fileName(), "-no-gpu") {
-			t.Error(r.fileName())
+		if !strings.HasSuffix(r.FileName(), "-no-gpu") {
+			t.Error(r.FileName())
 		}
 	}
 }
@@ -327,8 +444,8 @@ func TestGoesOn(t *testing.T) {
 	for _, p := range r.Parts {
 		names = append(names, p.Name)
 	}
-	if want := []string{"devices", "tests", "ceilings", "cifar"}; !reflect.DeepEqual(names, want) || r.part("tests").Status != Failed {
-		t.Errorf("%v, want %v; tests %s", names, want, r.part("tests").Status)
+	if want := []string{"devices", "tests", "ceilings", "cifar"}; !reflect.DeepEqual(names, want) || r.Find("tests").Status != Failed {
+		t.Errorf("%v, want %v; tests %s", names, want, r.Find("tests").Status)
 	}
 	contains(t, markdown, "element 3 is 1", "| 1 | 1 | 1 |", "798")
 
@@ -347,7 +464,7 @@ func TestQuickAndLimit(t *testing.T) {
 	c, log := newCheck(t, "", "speed", "peer-max-autotune")
 	c.quick = true
 	r, _, err := outcome(t.Context(), t, c)
-	if p := r.part("peer-max-autotune"); err != nil || p.Status != Skipped || !strings.Contains(p.Why, "-quick") {
+	if p := r.Find("peer-max-autotune"); err != nil || p.Status != Skipped || !strings.Contains(p.Why, "-quick") {
 		t.Errorf("%v: %s %s", err, p.Status, p.Why)
 	}
 	if n := len(logged(t, log)); n != 12 { // devices, precisions and autotune, once
@@ -356,7 +473,7 @@ func TestQuickAndLimit(t *testing.T) {
 	c, _ = newCheck(t, "", "cifar")
 	c.limit = 1
 	r, _, err = outcome(t.Context(), t, c)
-	if p := r.part("cifar"); err != nil || p.Status != Skipped || !strings.Contains(p.Why, "nothing was left of the 1ns") {
+	if p := r.Find("cifar"); err != nil || p.Status != Skipped || !strings.Contains(p.Why, "nothing was left of the 1ns") {
 		t.Errorf("%v: %s %s", err, p.Status, p.Why)
 	}
 }

@@ -30,14 +30,14 @@ func learn(ctx context.Context, c *check, p *Part) error {
 	if err != nil {
 		return err
 	}
-	p.note("%d images, each several times in a pass, and once in the test; batch %d, at most %d steps, rate of the file, seed of the file. "+
+	p.Note("%d images, each several times in a pass, and once in the test; batch %d, at most %d steps, rate of the file, seed of the file. "+
 		"Passed when the test on the training images, without dropout, has an error below %g%%.", images, batch, most, 100*enough)
 	run := filepath.Join(c.scratch, "learn")
 	defer os.RemoveAll(run) // what is left is removed at the end
 	args := append(c.training("alexnet.net", data, run), "-devices", gpu, "-precision", "tf32", "-steps", fmt.Sprint(most),
 		// The rate is not divided while the error stays at its start for some passes.
 		"-set", "train.divide=default", "-set", fmt.Sprintf("train.batch=%d", batch))
-	t := p.table("Passes", "step", "seconds", "training_loss", "training_error", "training_images_per_second", "test_error")
+	t := p.NewTable("Passes", "step", "seconds", "training_loss", "training_error", "training_images_per_second", "test_error")
 	learned := false
 	started := time.Now()
 	var last metrics.Metric // of training
@@ -46,14 +46,14 @@ func learn(ctx context.Context, c *check, p *Part) error {
 			last = m
 			return false
 		}
-		t.add(m.Step, time.Since(started).Seconds(), last.Loss, last.Top1Error, last.ImagesPerSecond, m.Top1Error)
+		t.Add(m.Step, time.Since(started).Seconds(), last.Loss, last.Top1Error, last.ImagesPerSecond, m.Top1Error)
 		learned = m.Top1Error < enough
 		return learned
 	})
 	if err != nil {
 		return err
 	}
-	picture := c.result.fileName() + "-filters.png"
+	picture := c.result.FileName() + "-filters.png"
 	if _, err := process.Run(ctx, c.scratch, nil, c.program(), "dump-filters", "-model", filepath.Join(run, "checkpoints", "newest.safetensors"),
 		"-out", filepath.Join(c.scratch, "filters.png")); err != nil {
 		return err
@@ -65,7 +65,7 @@ func learn(ctx context.Context, c *check, p *Part) error {
 	if err := renameio.WriteFile(filepath.Join(c.out, picture), png, 0o666); err != nil {
 		return err
 	}
-	p.note("The first layer is in [%s](%s).", picture, picture)
+	p.Note("The first layer is in [%s](%s).", picture, picture)
 	if !learned {
 		p.Output = out
 		return fmt.Errorf("after step %d the error on the training images is still not below %g%%", last.Step, 100*enough)
@@ -174,20 +174,20 @@ func cifar(ctx context.Context, c *check, p *Part) error {
 		return err
 	}
 	seconds := time.Since(started).Seconds()
-	t := p.table("Passes", "pass", "step", "test_error", "test_loss")
+	t := p.NewTable("Passes", "pass", "step", "test_error", "test_loss")
 	var last metrics.Metric
 	var images, training float64
 	for _, m := range lines {
 		switch m.Kind {
 		case metrics.Test:
-			t.add(m.Epoch, m.Step, m.Top1Error, m.Loss)
+			t.Add(m.Epoch, m.Step, m.Top1Error, m.Loss)
 			last = m
 		case metrics.Train:
 			images, training = images+1, training+1/m.ImagesPerSecond
 		}
 	}
-	p.table("In all", "seconds", "images_per_second", "test_error").add(seconds, images/training, last.Top1Error)
-	p.note("Seconds are of the whole command; images per second of training alone, without tests and checkpoints.")
+	p.NewTable("In all", "seconds", "images_per_second", "test_error").Add(seconds, images/training, last.Top1Error)
+	p.Note("Seconds are of the whole command; images per second of training alone, without tests and checkpoints.")
 	if !(last.Top1Error < enough) || last.Step == 0 {
 		return fmt.Errorf("the test error is %.2f%%, and should be below %g%%", 100*last.Top1Error, 100*enough)
 	}

@@ -52,8 +52,8 @@ func losses(ctx context.Context, c *check, p *Part) error {
 	if len(c.result.Machine.Devices.GPUs) < 2 {
 		cases = cases[:len(cases)-1]
 	}
-	p.note("Batch %d of drawn pictures, rate 0.001, seed of the file. The tolerance is on the largest relative difference.", batch)
-	byCase := p.table("Runs", "devices", "precision", "against", "largest_difference", "tolerance", "seconds", "images_per_second", "error")
+	p.Note("Batch %d of drawn pictures, rate 0.001, seed of the file. The tolerance is on the largest relative difference.", batch)
+	byCase := p.NewTable("Runs", "devices", "precision", "against", "largest_difference", "tolerance", "seconds", "images_per_second", "error")
 	var all [][]float64
 	var errs []error
 	label := func(i int) string { return strings.TrimSpace(cases[i].devices + " " + cases[i].precision) }
@@ -77,18 +77,18 @@ func losses(ctx context.Context, c *check, p *Part) error {
 		}
 		if err != nil {
 			all = append(all, nil)
-			byCase.add(k.devices, k.precision, "", nil, k.tolerance, seconds, nil, err.Error())
+			byCase.Add(k.devices, k.precision, "", nil, k.tolerance, seconds, nil, err.Error())
 			errs = append(errs, err)
 			continue
 		}
 		all = append(all, found)
 		speed := lines[len(lines)-1].ImagesPerSecond
 		if i == k.against {
-			byCase.add(k.devices, k.precision, "", nil, nil, seconds, speed, "")
+			byCase.Add(k.devices, k.precision, "", nil, nil, seconds, speed, "")
 			continue
 		}
 		if all[k.against] == nil {
-			byCase.add(k.devices, k.precision, label(k.against), nil, k.tolerance, seconds, speed, "there is nothing to hold it against")
+			byCase.Add(k.devices, k.precision, label(k.against), nil, k.tolerance, seconds, speed, "there is nothing to hold it against")
 			continue
 		}
 		d, why := difference(found, all[k.against]), ""
@@ -100,13 +100,13 @@ func losses(ctx context.Context, c *check, p *Part) error {
 		if why != "" {
 			errs = append(errs, fmt.Errorf("%s against %s: %s: the largest difference is %.2g, the tolerance %g", label(i), label(k.against), why, d, k.tolerance))
 		}
-		byCase.add(k.devices, k.precision, label(k.against), d, k.tolerance, seconds, speed, why)
+		byCase.Add(k.devices, k.precision, label(k.against), d, k.tolerance, seconds, speed, why)
 	}
 	columns := []string{"step"}
 	for i := range cases {
 		columns = append(columns, label(i))
 	}
-	byStep := p.table("Losses", columns...)
+	byStep := p.NewTable("Losses", columns...)
 	for s := range steps {
 		row := []any{s}
 		for i := range cases {
@@ -116,7 +116,7 @@ func losses(ctx context.Context, c *check, p *Part) error {
 			}
 			row = append(row, strconv.FormatFloat(all[i][s], 'f', 6, 64))
 		}
-		byStep.add(row...)
+		byStep.Add(row...)
 	}
 	return errors.Join(errs...)
 }

@@ -42,11 +42,13 @@ var parts = []part{
 	{"tests", "Tests of package dnn/cuda on the GPU", 6 * time.Minute, 5 * time.Minute, needGPU, tests},
 	{"losses", "First ten losses of alexnet.net, held against the CPU's", 5 * time.Minute, 3 * time.Minute, needGPU, losses},
 	{"sanitizer", "Three steps of a small network under compute-sanitizer's memcheck", 6 * time.Minute, 4 * time.Minute, needGPU, sanitizer},
-	{"speed", "Training step of alexnet.net", 8 * time.Minute, 2 * time.Minute, needGPU, speed},
+	// Before all that is held against them.
 	{"ceilings", "What the GPU can do: matrix products and copies, by PyTorch", 2 * time.Minute, time.Minute, needGPU, ceilings},
-	{"peer-eager", "Training step beside PyTorch, eager", 6 * time.Minute, 2 * time.Minute, needGPU, peer("eager")},
-	{"peer-compile", "Training step beside PyTorch, torch.compile", 9 * time.Minute, 4 * time.Minute, needGPU, peer("compile")},
-	{"peer-max-autotune", "Training step beside PyTorch, torch.compile in mode max-autotune", 12 * time.Minute, 0, needGPU, peer("max-autotune")},
+	{"speed", "Training step of alexnet.net", 12 * time.Minute, 2 * time.Minute, needGPU, speed},
+	{"operations", "Every operation of a step of alexnet.net", 2 * time.Minute, time.Minute, needGPU, operations},
+	{"peer-eager", "Training step beside PyTorch, eager", 8 * time.Minute, 2 * time.Minute, needGPU, peer("eager")},
+	{"peer-compile", "Training step beside PyTorch, torch.compile", 13 * time.Minute, 4 * time.Minute, needGPU, peer("compile")},
+	{"peer-max-autotune", "Training step beside PyTorch, torch.compile in mode max-autotune", 18 * time.Minute, 0, needGPU, peer("max-autotune")},
 	{"learn", "alexnet.net learns the images of -data by heart", 6 * time.Minute, 3 * time.Minute, needData, learn},
 	{"cifar", "nets/cifar10-quick.net on the CIFAR-10 of -cifar, 12 passes", 5 * time.Minute, 5 * time.Minute, needCIFAR, cifar},
 }
@@ -60,11 +62,19 @@ func partNames() []string {
 	return names
 }
 
+// limits returns what the limits of all parts add up to, and with -quick.
+func limits() (total, quick time.Duration) {
+	for _, p := range parts {
+		total, quick = total+p.limit, quick+p.quick
+	}
+	return total, quick
+}
+
 func needGPU(c *check) string {
 	if c.lookErr != nil {
 		return "it is not known what this machine has: " + c.lookErr.Error()
 	}
-	if why := c.result.Machine.missing(); why != "" {
+	if why := c.result.Machine.Missing(); why != "" {
 		return "no GPU can be used: " + why
 	}
 	return ""
@@ -130,10 +140,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 
 // flags reads the command line. A code that is not negative ends the program.
 func (c *check) flags(args []string) (code int, err error) {
-	var total, quick time.Duration
-	for _, p := range parts {
-		total, quick = total+p.limit, quick+p.quick
-	}
+	total, quick := limits()
 	f := flag.NewFlagSet("gpucheck", flag.ContinueOnError)
 	f.SetOutput(c.log)
 	f.StringVar(&c.data, "data", "", "`FOLDER` of records, some hundred images of at least 224x224, for the part learn")
@@ -210,29 +217,29 @@ func (c *check) all(ctx context.Context) (err error) {
 	limited, cancel := c.timeout(ctx, time.Minute, errors.New("it took more than a minute"))
 	c.result.Machine, c.lookErr = look(limited, c)
 	cancel()
-	if err := c.result.goOn(c.out); err != nil {
+	if err := c.result.GoOn(c.out); err != nil {
 		return err
 	}
-	fmt.Fprintf(c.log, "at most %v; the result goes into %s\n", c.limit, filepath.Join(c.out, c.result.fileName()+".md"))
+	fmt.Fprintf(c.log, "at most %v; the result goes into %s\n", c.limit, filepath.Join(c.out, c.result.FileName()+".md"))
 
 	var names []string
 	for _, p := range todo {
 		names = append(names, p.name)
-		record := c.result.part(p.name)
+		record := c.result.Part(p.name, partNames())
 		*record = Part{Name: p.name, Title: p.title, Status: Unfinished, Started: time.Now(), Revision: revision}
 		limit := min(p.limit, time.Until(end))
 		record.Limit = limit.Seconds()
-		if err := c.result.write(c.out); err != nil { // should this be the last that is heard of it
+		if err := c.result.Write(c.out); err != nil { // should this be the last that is heard of it
 			return err
 		}
 		c.one(ctx, p, record, limit)
 		record.Seconds = time.Since(record.Started).Seconds()
 		fmt.Fprintf(c.log, "%-18s %-8s %4.0f s  %s\n", p.name, record.Status, record.Seconds, process.Short(measure.OneLine(record.Why)))
-		if err := c.result.write(c.out); err != nil {
+		if err := c.result.Write(c.out); err != nil {
 			return err
 		}
 	}
-	if c.result.failed(names) {
+	if c.result.Failed(names) {
 		return errors.New("not everything passed")
 	}
 	return nil

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"alexnet/internal/process"
+	"alexnet/scripts/gpucheck/result"
 )
 
 // line is what pytorch_alexnet.py prints, one a line; see there.
@@ -24,6 +25,7 @@ type line struct {
 	Precision string   `json:"precision"`
 	Batch     int      `json:"batch"`
 	Round     int      `json:"round"`
+	Layout    string   `json:"layout"`
 	Speed     float64  `json:"images_per_second"`
 	Memory    *float64 `json:"peak_memory_bytes"`
 	Prepare   float64  `json:"prepare_seconds"`
@@ -80,7 +82,7 @@ func (c *check) pytorch(ctx context.Context, p *Part, handle func(line), args ..
 	}()
 	done, err := each(read, func(l line) {
 		if l.Kind == "torch" {
-			p.note("PyTorch %s, CUDA %s, cuDNN %v, %s, %s", l.Version, l.CUDA, l.CuDNN, l.Device, l.Python)
+			p.Note("PyTorch %s, CUDA %s, cuDNN %v, %s, %s", l.Version, l.CUDA, l.CuDNN, l.Device, l.Python)
 			return
 		}
 		handle(l)
@@ -123,7 +125,7 @@ func each(r io.Reader, handle func(line)) (done bool, err error) {
 
 // ceilings are matrix products and a copy by PyTorch.
 func ceilings(ctx context.Context, c *check, p *Part) error {
-	t := p.table("Ceilings", "what", "figure", "unit", "error")
+	t := p.NewTable(result.CeilingsTitle, "what", "precision", "figure", "unit", "error")
 	var errs []error
 	err := c.pytorch(ctx, p, func(l line) {
 		what := "copy within the GPU's memory, bytes read and written"
@@ -132,20 +134,20 @@ func ceilings(ctx context.Context, c *check, p *Part) error {
 		}
 		switch l.Kind {
 		case "matmul":
-			t.add(fmt.Sprintf("%s, %dx%d", what, l.Size, l.Size), l.TFLOPS, "TFLOP/s", "")
+			t.Add(fmt.Sprintf("%s, %dx%d", what, l.Size, l.Size), l.Precision, l.TFLOPS, result.ProductUnit, "")
 		case "copy":
-			t.add(fmt.Sprintf("%s, %d MiB", what, l.Bytes>>20), l.GBps, "GB/s", "")
+			t.Add(fmt.Sprintf("%s, %d MiB", what, l.Bytes>>20), "", l.GBps, result.CopyUnit, "")
 		case "failed":
 			errs = append(errs, fmt.Errorf("%s: %s", what, l.Why))
-			t.add(what, nil, "", l.Why)
+			t.Add(what, l.Precision, nil, "", l.Why)
 		case "skipped":
-			t.add(what, nil, "", "skipped: "+l.Why)
+			t.Add(what, l.Precision, nil, "", "skipped: "+l.Why)
 		}
 	}, "--ceilings")
 	if _, skipped := err.(skipError); skipped {
 		return err
 	}
-	if err := errors.Join(append(errs, err)...); err != nil {
+	if err := errors.Join(append(errs, err, c.floors(p))...); err != nil {
 		return err
 	}
 	return nothing(t, "figure")
@@ -169,6 +171,7 @@ type duel struct {
 	ours, theirs measured
 	memory       any // PyTorch's
 	prepare      any
+	layout       any    // of PyTorch's images and weights
 	why          string // there is no figure of PyTorch's
 }
 
@@ -199,8 +202,8 @@ func peer(mode string) func(context.Context, *check, *Part) error {
 					d.ours.add(c.step(ctx, d.setup))
 				}
 			case "step":
-				d.theirs.add(map[string]float64{"images/s": l.Speed}, nil)
-				d.prepare = l.Prepare
+				d.theirs.speeds = append(d.theirs.speeds, l.Speed)
+				d.prepare, d.layout = l.Prepare, l.Layout
 				if l.Memory != nil {
 					d.memory = *l.Memory / (1 << 20)
 				}
@@ -215,11 +218,13 @@ func peer(mode string) func(context.Context, *check, *Part) error {
 		if _, skipped := err.(skipError); skipped {
 			return err
 		}
-		p.note("Images per second of whole training steps: the median, the slowest and the fastest of %d rounds, measured in turns. "+
+		p.Note("Images per second of whole training steps: the median, the slowest and the fastest of %d rounds, measured in turns. "+
 			"Ours, on %s with -autotune, uploads its pixels in every step; theirs lie on the GPU as floats. "+
-			"Theirs has cudnn.benchmark on, and for bf16 autocast and channels_last.", c.rounds(), gpu)
-		t := p.table("alexnet and PyTorch "+mode, "precision", "batch", "ours", "theirs", "ours_to_theirs",
-			"ours_slowest", "ours_fastest", "theirs_slowest", "theirs_fastest", "theirs_memory_mib", "theirs_prepare_seconds", "error")
+			"Theirs has cudnn.benchmark on, for bf16 autocast and channels_last, and for fp32 and tf32 the layout that was the faster in a short trial, "+
+			"of this mode or, for max-autotune, of eager.", c.rounds(), gpu)
+		p.Note(floorNote)
+		t := p.NewTable(result.PeerTitle+mode, "precision", "batch", "ours", "theirs", "ours_to_theirs", "theirs_layout",
+			"floor_ms", "share_of_floor", "theirs_share_of_floor", "ours_slowest", "ours_fastest", "theirs_slowest", "theirs_fastest", "theirs_memory_mib", "theirs_prepare_seconds", "error")
 		errs := []error{err}
 		for _, d := range duels {
 			ours, oursLow, oursHigh := spread(d.ours.speeds)
@@ -228,7 +233,11 @@ func peer(mode string) func(context.Context, *check, *Part) error {
 			if ours != nil && theirs != nil {
 				ratio = ours.(float64) / theirs.(float64)
 			}
-			t.add(d.precision, d.batch, ours, theirs, ratio, oursLow, oursHigh, theirsLow, theirsHigh, d.memory, d.prepare,
+			shares, err := c.shares(d.precision, d.batch, ours, theirs)
+			if err != nil {
+				return err
+			}
+			t.Add(d.precision, d.batch, ours, theirs, ratio, d.layout, shares[0], shares[1], shares[2], oursLow, oursHigh, theirsLow, theirsHigh, d.memory, d.prepare,
 				strings.Join(slices.DeleteFunc([]string{d.ours.why(), d.why}, func(s string) bool { return s == "" }), "; "))
 			errs = append(errs, d.ours.err)
 		}

@@ -37,8 +37,8 @@ func sanitizer(ctx context.Context, c *check, p *Part) error {
 		"-train", strconv.Itoa(steps*batch), "-test", strconv.Itoa(batch), "-out", data); err != nil {
 		return err
 	}
-	p.note("With %s.", tool)
-	table := p.table("Runs", "devices", "precision", "errors", "seconds")
+	p.Note("With %s.", tool)
+	table := p.NewTable("Runs", "devices", "precision", "errors", "seconds")
 	var errs []error
 	for _, k := range []struct{ devices, precision string }{{gpu, "fp32"}, {gpu, "bf16"}, {gpu + "," + gpu, "fp32"}} {
 		run := filepath.Join(c.scratch, "small")
@@ -58,7 +58,7 @@ func sanitizer(ctx context.Context, c *check, p *Part) error {
 			errs = append(errs, fmt.Errorf("%s on %s printed no summary", filepath.Base(tool), k.devices))
 			p.Output = out
 		}
-		table.add(k.devices, k.precision, found, time.Since(started).Seconds())
+		table.Add(k.devices, k.precision, found, time.Since(started).Seconds())
 	}
 	return errors.Join(errs...)
 }

@@ -3,14 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
+	"alexnet/bench"
 	"alexnet/internal/measure"
 	"alexnet/internal/process"
+	"alexnet/scripts/gpucheck/result"
 )
 
 // setup is how alexnet runs a training step.
@@ -27,7 +26,7 @@ func (c *check) batches() []int {
 	if c.quick {
 		return []int{128}
 	}
-	return []int{128, 1024}
+	return []int{128, 256, 1024}
 }
 
 // rounds is how often a case is measured. Between two measurements of one case
@@ -41,8 +40,8 @@ func (c *check) rounds() int {
 
 // measured is what the rounds of one case gave.
 type measured struct {
-	speeds []float64          // images/s, of each round
-	last   map[string]float64 // what else the last round gave
+	speeds []float64     // images/s, of each round
+	last   *bench.Report // what else the last round of ours gave
 	err    error
 }
 
@@ -74,25 +73,27 @@ func speed(ctx context.Context, c *check, p *Part) error {
 			results[i].add(c.step(ctx, s))
 		}
 	}
-	p.note("Images per second of whole steps, uploads of pixels included: the median, the slowest and the fastest of %d runs of the benchmark. "+
+	p.Note("Images per second of whole steps, uploads of pixels included: the median, the slowest and the fastest of %d runs of alexnet bench. "+
 		"Forward, backward and update were timed apart, with a wait after each. Memory is all that is in use on the first GPU.", c.rounds())
+	p.Note(floorNote)
 	if left > 0 {
-		p.note("There was no time for %d of %d measurements.", left, c.rounds()*len(setups))
+		p.Note("There was no time for %d of %d measurements.", left, c.rounds()*len(setups))
 	}
-	t := p.table("Training step of alexnet.net", "devices", "precision", "batch", "autotune", "images_per_second", "slowest", "fastest",
-		"forward_ms", "backward_ms", "update_ms", "memory_mib", "error")
+	t := p.NewTable(result.StepTitle, "devices", "precision", "batch", "autotune", "images_per_second", "slowest", "fastest",
+		"floor_ms", "share_of_floor", "forward_ms", "backward_ms", "update_ms", "memory_mib", "error")
 	var errs []error
 	for i, s := range setups {
 		r := &results[i]
-		other := func(name string) any {
-			if v, ok := r.last[name]; ok {
-				return v
-			}
-			return nil
-		}
 		middle, low, high := spread(r.speeds)
-		t.add(s.devices, s.precision, s.batch, s.autotune, middle, low, high,
-			other("forward-ms"), other("backward-ms"), other("update-ms"), other("MiB"), r.why())
+		shares, err := c.shares(s.precision, s.batch, middle)
+		if err != nil {
+			return err
+		}
+		var forward, backward, update, memory any
+		if l := r.last; l != nil {
+			forward, backward, update, memory = l.ForwardMS, l.BackwardMS, l.UpdateMS, l.InUse>>20
+		}
+		t.Add(s.devices, s.precision, s.batch, s.autotune, middle, low, high, shares[0], shares[1], forward, backward, update, memory, r.why())
 		if r.err != nil {
 			errs = append(errs, r.err)
 		}
@@ -103,55 +104,26 @@ func speed(ctx context.Context, c *check, p *Part) error {
 	return nil
 }
 
-// step runs the benchmark of the training step once and returns its figures.
-func (c *check) step(ctx context.Context, s setup) (map[string]float64, error) {
-	seconds := "1s"
+// step runs the benchmark of the training step once.
+func (c *check) step(ctx context.Context, s setup) (*bench.Report, error) {
+	rounds := "20" // each takes some steps, so that all take a second or two
 	if c.quick {
-		seconds = "0.2s"
+		rounds = "4"
 	}
-	dir := filepath.Join(c.folder, "plan")
-	autotune := ""
-	if s.autotune {
-		autotune = "1"
+	r, err := c.bench(ctx, s, "-whole", "-rounds", rounds)
+	if err == nil && !(r.ImagesPerSecond > 0) {
+		err = fmt.Errorf("alexnet bench measured %g images/s", r.ImagesPerSecond)
 	}
-	out, err := process.Run(ctx, dir, []string{
-		"ALEXNET_BENCH_DEVICES=" + s.devices, "ALEXNET_BENCH_PRECISION=" + s.precision, "ALEXNET_BENCH_AUTOTUNE=" + autotune,
-	}, filepath.Join(dir, "plan.test"), "-test.run=^$", fmt.Sprintf("-test.bench=^BenchmarkAlexNet$/^batch%d$", s.batch), "-test.benchtime="+seconds)
-	if err != nil {
-		return nil, err
-	}
-	return benchmark(out)
+	return r, err
 }
 
-// benchmark reads the figures of the one benchmark in what a test binary prints.
-func benchmark(out string) (map[string]float64, error) {
-	for line := range strings.Lines(out) {
-		fields := strings.Fields(line)
-		if len(fields) < 4 || !strings.HasPrefix(fields[0], "Benchmark") {
-			continue
-		}
-		figures := map[string]float64{}
-		for i := 2; i+1 < len(fields); i += 2 {
-			v, err := strconv.ParseFloat(fields[i], 64)
-			if err != nil {
-				return nil, fmt.Errorf("the benchmark printed %q: %w", line, err)
-			}
-			figures[fields[i+1]] = v
-		}
-		if figures["images/s"] <= 0 {
-			return nil, fmt.Errorf("the benchmark printed no images/s: %q", line)
-		}
-		return figures, nil
-	}
-	return nil, fmt.Errorf("the benchmark printed no figures: %q", out)
-}
-
-func (m *measured) add(figures map[string]float64, err error) {
+// add adds what a round gave.
+func (m *measured) add(r *bench.Report, err error) {
 	if err != nil {
 		m.err = err
 		return
 	}
-	m.speeds, m.last = append(m.speeds, figures["images/s"]), figures
+	m.speeds, m.last = append(m.speeds, r.ImagesPerSecond), r
 }
 
 // why says what went wrong, in a line.

@@ -28,12 +28,12 @@ func tests(ctx context.Context, c *check, p *Part) error {
 		case "PASS":
 			onGPU = onGPU || namesGPU.MatchString(t.name)
 		case "FAIL":
-			failures.add(t.name, t.output)
+			failures.Add(t.name, t.output)
 		case "SKIP":
-			skipped.add(t.name, t.output)
+			skipped.Add(t.name, t.output)
 		}
 	}
-	p.table("Tests", "passed", "failed", "skipped").add(counts["PASS"], counts["FAIL"], counts["SKIP"])
+	p.NewTable("Tests", "passed", "failed", "skipped").Add(counts["PASS"], counts["FAIL"], counts["SKIP"])
 	p.Tables = append(p.Tables, failures, skipped)
 	switch {
 	case counts["FAIL"] > 0:

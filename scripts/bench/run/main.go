@@ -38,12 +38,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "root", Value: ".", Usage: "`FOLDER` of alexnet's source"},
 		},
-		Commands:       []*cli.Command{loaderCommand, suites[0].command(), suites[1].command(), scalingCommand},
+		Commands:       []*cli.Command{loaderCommand, suites[0].command(), suites[1].command(), scalingCommand, readmeCommand},
 		HideVersion:    true,
 		OnUsageError:   onUsageError,
 		ExitErrHandler: func(*cli.Context, error) {}, // run prints and returns the status
 		Action: func(c *cli.Context) error {
-			return usagef("what is to be measured? alexnet, cifar, scaling or loader")
+			return usagef("what is to be measured? alexnet, cifar, scaling or loader; readme puts the figures into README.md")
 		},
 	}
 	for _, c := range app.Commands {

@@ -1,4 +1,6 @@
-package main
+// Package result is what the GPU check finds: its JSON file, the same for people, and
+// the figures that others take from it.
+package result
 
 import (
 	"encoding/json"
@@ -72,15 +74,15 @@ func (r Row) MarshalJSON() ([]byte, error) {
 	return json.Marshal(m)
 }
 
-// table adds a table to the part.
-func (p *Part) table(title string, columns ...string) *Table {
+// NewTable adds a table to the part.
+func (p *Part) NewTable(title string, columns ...string) *Table {
 	t := &Table{Title: title, Columns: columns, Rows: []Row{}}
 	p.Tables = append(p.Tables, t)
 	return t
 }
 
-// add adds a row, of a value for each column.
-func (t *Table) add(values ...any) {
+// Add adds a row, of a value for each column.
+func (t *Table) Add(values ...any) {
 	row := make(Row, len(values))
 	for i, v := range values {
 		row[t.Columns[i]] = v
@@ -88,16 +90,26 @@ func (t *Table) add(values ...any) {
 	t.Rows = append(t.Rows, row)
 }
 
-func (p *Part) note(format string, args ...any) {
+// Note adds a line of text.
+func (p *Part) Note(format string, args ...any) {
 	p.Notes = append(p.Notes, fmt.Sprintf(format, args...))
 }
 
-// part returns the part of that name, adding it in its place if it is not there.
-func (r *Result) part(name string) *Part {
+// Find returns the part of that name, or nil.
+func (r *Result) Find(name string) *Part {
 	if i := slices.IndexFunc(r.Parts, func(p *Part) bool { return p.Name == name }); i >= 0 {
 		return r.Parts[i]
 	}
-	p, order := &Part{Name: name}, partNames()
+	return nil
+}
+
+// Part returns the part of that name, adding it if it is not there, in its place
+// in the order of all names.
+func (r *Result) Part(name string, order []string) *Part {
+	if p := r.Find(name); p != nil {
+		return p
+	}
+	p := &Part{Name: name}
 	r.Parts = append(r.Parts, p)
 	slices.SortStableFunc(r.Parts, func(a, b *Part) int {
 		return slices.Index(order, a.Name) - slices.Index(order, b.Name)
@@ -105,16 +117,16 @@ func (r *Result) part(name string) *Part {
 	return p
 }
 
-// failed reports whether one of the parts named did not end well.
-func (r *Result) failed(names []string) bool {
+// Failed reports whether one of the parts named did not end well.
+func (r *Result) Failed(names []string) bool {
 	return slices.ContainsFunc(r.Parts, func(p *Part) bool {
 		return slices.Contains(names, p.Name) && (p.Status == Failed || p.Status == Unfinished)
 	})
 }
 
-// fileName returns the name of the result's files, without what tells them
+// FileName returns the name of the result's files, without what tells them
 // apart: 2026-11-24-nvidia-h100-80gb-hbm3.
-func (r *Result) fileName() string {
+func (r *Result) FileName() string {
 	model := "no-gpu"
 	if len(r.Machine.Devices.GPUs) > 0 {
 		model = measure.Slug(r.Machine.Devices.GPUs[0].Model)
@@ -122,8 +134,8 @@ func (r *Result) fileName() string {
 	return r.Date + "-" + model
 }
 
-// write writes both files of the result. Each is whole at any moment.
-func (r *Result) write(dir string) error {
+// Write writes both files of the result. Each is whole at any moment.
+func (r *Result) Write(dir string) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return err
 	}
@@ -131,16 +143,16 @@ func (r *Result) write(dir string) error {
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(dir, r.fileName())
+	path := filepath.Join(dir, r.FileName())
 	return errors.Join(
 		renameio.WriteFile(path+".json", append(text, '\n'), 0o666),
 		renameio.WriteFile(path+".md", r.markdown(), 0o666))
 }
 
-// goOn takes over what an earlier check of the same day and machine found, whose
+// GoOn takes over what an earlier check of the same day and machine found, whose
 // other parts stay as they are.
-func (r *Result) goOn(dir string) error {
-	path := filepath.Join(dir, r.fileName()+".json")
+func (r *Result) GoOn(dir string) error {
+	path := filepath.Join(dir, r.FileName()+".json")
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
