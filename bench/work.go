@@ -19,7 +19,7 @@ func work(p *plan.Program, i int) (flop, bytes float64) {
 		return 0, size(a.Src)
 	case plan.Launch:
 		if sum, ok := a.Op.(dnn.Sum); ok { // of parts of its operands
-			return 0, 4 * float64(sum.Rows) * float64(sum.Width) * float64(len(sum.X)+1)
+			return 0, float64(sum.Format.Bytes()) * float64(sum.Rows) * float64(sum.Width) * float64(len(sum.X)+1)
 		}
 		reads, writes := a.Op.Operands()
 		for _, t := range append(reads, writes...) {

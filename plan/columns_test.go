@@ -133,9 +133,16 @@ const (
 // runOn trains on CPU devices.
 func runOn(t *testing.T, net *model.Net, devices int, wait pace) outcome {
 	t.Helper()
+	return runWith(t, net, devices, wait, smallSteps, plan.Options{Batch: smallBatch}, func(*plan.Runner, *plan.Program) {})
+}
+
+// runWith trains for up to smallSteps steps, and looks at what there is before all is
+// given back.
+func runWith(t *testing.T, net *model.Net, devices int, wait pace, steps int, o plan.Options, look func(*plan.Runner, *plan.Program)) outcome {
+	t.Helper()
 	ctx := t.Context()
 	names := []string{"cpu:0", "cpu:1"}[:devices]
-	p, err := plan.Compile(net, names, plan.Options{Batch: smallBatch})
+	p, err := plan.Compile(net, names, o)
 	check(t, err)
 	var devs []dnn.Device
 	for _, name := range names {
@@ -161,8 +168,8 @@ func runOn(t *testing.T, net *model.Net, devices int, wait pace) outcome {
 		}
 	}
 	var out outcome
-	data, stats := randomBatches(net), make([][dnn.StatFloats]float32, smallSteps)
-	for step := range smallSteps {
+	data, stats := randomBatches(net), make([][dnn.StatFloats]float32, steps)
+	for step := range steps {
 		host := plan.Host{
 			plan.Pixels: data.pixels[step], plan.Views: raw.Bytes(data.views[step]), plan.Labels: raw.Bytes(data.labels[step]),
 			plan.Control: controlOf(net, step, smallRate),
@@ -181,6 +188,7 @@ func runOn(t *testing.T, net *model.Net, devices int, wait pace) outcome {
 		}
 	}
 	check(t, r.Synchronize(ctx))
+	look(r, p)
 	for _, s := range stats {
 		out.losses = append(out.losses, float64(s[dnn.StatLoss]))
 	}

@@ -13,7 +13,11 @@ type Options struct {
 	Batch        int
 	Mode         Mode
 	MeanH, MeanW int  // size of the stored images; 0 stands for the network's input
-	KeepAll      bool // no memory is shared, so that every layer's output can be looked at afterwards
+	KeepAll      bool // no memory is shared, so that every layer's output can be looked at afterwards; not with BFloat16
+
+	// BFloat16 keeps maps, their gradients and a copy of the weights in bfloat16: see
+	// format.go.
+	BFloat16 bool
 
 	// Keep is the name of a layer whose output can be looked at after a step (see
 	// [Device.Outputs]), at the price of its memory alone; "" is none.
@@ -48,6 +52,9 @@ func Compile(net *model.Net, devices []string, o Options) (*Program, error) {
 		return nil, errorf("images of %dx%d are smaller than the input of %s, %v: pack them larger or make the input smaller",
 			o.MeanH, o.MeanW, net.Name, net.Input)
 	}
+	if o.KeepAll && o.BFloat16 {
+		return nil, errorf("every output of %s is kept in float32 alone", net.Name)
+	}
 	b := newBuilder(net, devices, o)
 	if o.Keep != "" {
 		var err error
@@ -67,7 +74,7 @@ func Compile(net *model.Net, devices []string, o Options) (*Program, error) {
 	}
 	if b.keep >= 0 {
 		for part := range b.runs(b.keep) {
-			b.pin(part, b.out[b.keep][part])
+			b.Devices[part].Outputs[b.keep] = b.pin(part, b.as(b.keep, part, dnn.Float32))
 		}
 	}
 	b.Forward = len(b.Steps)
@@ -100,12 +107,16 @@ type builder struct {
 	learns  []bool           // whether a gradient by the layer's output is needed
 	input   []dnn.Tensor     // [part]
 	in      [][]dnn.Tensor   // [layer][part] what the layer reads, joined
-	alias   [][]bool         // [layer][part] whether that is a layer's output as it is
+	alias   [][]bool         // [layer][part] whether that is one layer's whole output, perhaps in another format
 	out     [][]dnn.Tensor   // [layer][part]
 	where   [][]dnn.Tensor   // [layer][part] of max pools
 	dIn     [][]dnn.Tensor   // [layer][part] gradient by in
 	params  [][][]dnn.Tensor // [layer][part] weight, bias, and the momentum of each
-	control []dnn.Tensor     // [part]
+	copies  [][][]dnn.Tensor // [layer][part] the bfloat16 copies of weight and bias, where there are any
+	others  map[other]dnn.Tensor
+	normed  []bool       // [layer] the normalisation is done by the pool that reads it
+	masked  []bool       // [layer] the ReLU's gradient is done by the layer that reads it
+	control []dnn.Tensor // [part]
 	labels  dnn.Tensor
 	stats   dnn.Tensor
 	updates [][]dnn.Param // [part] to come after all others
@@ -127,7 +138,8 @@ func newBuilder(net *model.Net, devices []string, o Options) *builder {
 		readers: make([][]int, n), learns: make([]bool, n),
 		input: make([]dnn.Tensor, parts), control: make([]dnn.Tensor, parts),
 		in: table(), out: table(), where: table(), dIn: table(),
-		alias: make([][]bool, n), params: make([][][]dnn.Tensor, n), updates: make([][]dnn.Param, parts),
+		alias: make([][]bool, n), params: make([][][]dnn.Tensor, n), copies: make([][][]dnn.Tensor, n), updates: make([][]dnn.Param, parts),
+		others: map[other]dnn.Tensor{}, normed: make([]bool, n), masked: make([]bool, n),
 	}
 	for _, name := range devices {
 		b.Devices = append(b.Devices, &Device{Name: name, Tensors: make([]Tensor, 1)})
@@ -143,7 +155,7 @@ func newBuilder(net *model.Net, devices []string, o Options) *builder {
 			}
 		}
 		b.alias[i] = make([]bool, parts)
-		b.params[i] = make([][]dnn.Tensor, parts)
+		b.params[i], b.copies[i] = make([][]dnn.Tensor, parts), make([][]dnn.Tensor, parts)
 	}
 	return b
 }
@@ -171,6 +183,18 @@ func (b *builder) tensor(part int, segment Segment, name string, shape ...int) d
 	return dnn.Tensor(len(d.Tensors) - 1)
 }
 
+// maps makes a tensor for a batch of maps.
+func (b *builder) maps(part int, name string, f dnn.Format, s dnn.Shape) dnn.Tensor {
+	return b.in16(part, b.tensor(part, Work, name, b.Batch, s.C, s.H, s.W), f)
+}
+
+// in16 gives a tensor, made for float32, the size it has in a format.
+func (b *builder) in16(part int, t dnn.Tensor, f dnn.Format) dnn.Tensor {
+	tensor := &b.Devices[part].Tensors[t]
+	tensor.Bytes = tensor.Bytes / dnn.Float32.Bytes() * f.Bytes()
+	return t
+}
+
 // pin keeps memory that the host writes or reads from being shared.
 func (b *builder) pin(part int, t dnn.Tensor) dnn.Tensor {
 	b.Devices[part].Tensors[t].pinned = true
@@ -188,12 +212,9 @@ func (b *builder) launch(layer int, pass Pass, part int, op dnn.Op) {
 	b.step(layer, pass, part, Compute, Launch{op})
 }
 
-// images returns the shape of a batch of s.
-func (b *builder) images(s dnn.Shape) []int { return []int{b.Batch, s.C, s.H, s.W} }
-
 // feed brings a batch to every device and makes the network's input of it.
-// Weights come first in memory, then the mean, then momentum: so programs that
-// train and programs that test find the same weights at the same place.
+// Weights come first in memory, then their copies and the mean, then momentum: so
+// programs that train and programs that test find the same weights at the same place.
 func (b *builder) feed() {
 	in := b.Net.Input
 	momentum := make([]func(), 0, len(b.Net.Layers))
@@ -210,6 +231,7 @@ func (b *builder) feed() {
 				b.tensor(part, State, l.Name+".weight", weight...),
 				b.tensor(part, State, l.Name+".bias", bias...),
 			}
+			b.copy(i, part)
 			momentum = append(momentum, func() {
 				b.params[i][part] = append(b.params[i][part],
 					b.tensor(part, State, "momentum."+l.Name+".weight", weight...),
@@ -224,12 +246,18 @@ func (b *builder) feed() {
 		b.Devices[part].Tensors[pixels].Bytes /= 4 // uint8
 		views := b.pin(part, b.tensor(part, Work, "views", b.Batch, dnn.ViewFloats))
 		b.control[part] = b.pin(part, b.tensor(part, Work, "control", int(b.ControlBytes()/4)))
-		b.input[part] = b.tensor(part, Work, "input", b.images(dnn.Shape(in))...)
+		op := dnn.Input{Batch: b.Batch, Format: b.format(model.InputIndex), Out: dnn.Shape(in), MeanH: b.o.MeanH, MeanW: b.o.MeanW,
+			Pixels: pixels, Views: views, Mean: mean}
+		made := op.Out
+		if i, fold, ok := b.folding(); ok {
+			op.Fold, op.Folded, op.Pad = fold, b.folded(i, fold), b.Net.Layers[i].Spec.(model.Conv).Window.Pad
+			made = op.Folded
+		}
+		b.input[part] = b.maps(part, "input", op.Format, made)
+		op.Y = b.input[part]
 		b.step(model.InputIndex, Feed, part, Copy, Upload{Pixels, pixels})
 		b.step(model.InputIndex, Feed, part, Copy, Upload{Views, views})
-		b.launch(model.InputIndex, Forward, part, dnn.Input{
-			Batch: b.Batch, Out: dnn.Shape(in), MeanH: b.o.MeanH, MeanW: b.o.MeanW,
-			Pixels: pixels, Views: views, Mean: mean, Y: b.input[part]})
+		b.launch(model.InputIndex, Forward, part, op)
 	}
 	b.labels = b.pin(0, b.tensor(0, Work, "labels", b.Batch))
 	b.step(model.InputIndex, Feed, 0, Copy, Upload{Labels, b.labels})
@@ -340,29 +368,30 @@ func (b *builder) groups(i, inColumn int) int {
 	return inColumn
 }
 
-// gather brings together what layer i reads on part.
+// gather brings together what layer i reads on part, in the format in which it reads.
 func (b *builder) gather(i, part int) {
-	list := b.pieces(i, part)
+	list, f := b.pieces(i, part), b.reads(i)
 	elsewhere := func(p piece) bool { return p.part != part }
 	if len(b.Net.Layers[i].From) == 1 && !slices.ContainsFunc(list, elsewhere) {
-		b.in[i][part] = b.output(list[0].source, part)
+		b.in[i][part] = b.as(list[0].source, part, f)
 		b.alias[i][part] = true
 		return
 	}
 	whole := b.inShape(i)
-	joined := b.tensor(part, Work, "input of "+b.Net.Layers[i].Name, b.images(whole)...)
+	joined := b.maps(part, "input of "+b.Net.Layers[i].Name, f, whole)
 	b.in[i][part] = joined
+	rows, each := b.rows(f, whole)
 	for _, p := range list {
-		from, stride := b.output(p.source, p.part), b.stride(p)
+		from, stride := b.as(p.source, p.part, f), b.stride(p)
 		if p.part == part {
-			b.launch(i, Forward, part, dnn.Sum{Rows: b.Batch, Width: p.width,
-				X: []dnn.Slab{{T: from, Offset: p.src, Stride: stride}},
-				Y: dnn.Slab{T: joined, Offset: p.dst, Stride: whole.Size()}})
+			b.launch(i, Forward, part, dnn.Sum{Rows: rows, Width: p.width / each, Format: f,
+				X: []dnn.Slab{{T: from, Offset: p.src / each, Stride: stride / each}},
+				Y: dnn.Slab{T: joined, Offset: p.dst / each, Stride: whole.Size() / each}})
 			continue
 		}
 		b.step(i, Forward, p.part, Copy, Peer{From: from, To: part, Dst: joined, Rows: dnn.Rows{
-			Count: b.Batch, Width: p.width,
-			SrcOffset: p.src, SrcStride: stride, DstOffset: p.dst, DstStride: whole.Size()}})
+			Format: f, Count: rows, Width: p.width / each,
+			SrcOffset: p.src / each, SrcStride: stride / each, DstOffset: p.dst / each, DstStride: whole.Size() / each}})
 	}
 }
 
@@ -371,6 +400,7 @@ func (b *builder) gather(i, part int) {
 func (b *builder) stride(p piece) int { return b.outShape(p.source).Size() }
 
 func (b *builder) forward(i int) {
+	b.normed[i] = b.poolNormalises(i)
 	for part := range b.runs(i) {
 		b.gather(i, part)
 	}
@@ -381,43 +411,51 @@ func (b *builder) forward(i int) {
 
 func (b *builder) forwardOn(i, part int) {
 	l := b.Net.Layers[i]
-	in, out := b.inShape(i), b.outShape(i)
+	if b.normed[i] {
+		b.out[i][part] = b.in[i][part] // as far as the pool is concerned, which does the rest
+		return
+	}
+	out := b.outShape(i)
 	x := b.in[i][part]
 	if b.inPlace(i) {
 		b.out[i][part] = x
 	} else {
-		b.out[i][part] = b.tensor(part, Work, l.Name, b.images(out)...)
+		b.out[i][part] = b.maps(part, l.Name, b.format(i), out)
 	}
-	y := b.out[i][part]
+	y, f := b.out[i][part], b.format(i)
 	var op dnn.Op
 	switch s := l.Spec.(type) {
 	case model.Conv:
-		p := b.params[i][part]
+		p := b.used(i, part)
 		op = dnn.ConvForward{Conv: b.conv(i, s.Window, s.Groups), X: x, W: p[0], B: p[1], Y: y}
 	case model.Local:
 		p := b.params[i][part]
 		op = dnn.LocalForward{Conv: b.conv(i, s.Window, s.Groups), X: x, W: p[0], B: p[1], Y: y}
 	case model.Full:
-		p := b.params[i][part]
+		p := b.used(i, part)
 		op = dnn.FullForward{Full: b.full(i), X: x, W: p[0], B: p[1], Y: y}
 	case model.Activation:
 		if s.Func == model.Relu && b.inPlace(i) && b.fuse(l.From[0], part) {
 			return
 		}
-		op = dnn.ActivationForward{Count: b.Batch * out.Size(), Func: function(s.Func), X: x, Y: y}
+		op = dnn.ActivationForward{Count: b.Batch * out.Size(), Format: f, Func: function(s.Func), X: x, Y: y}
 	case model.Pool:
-		pool := dnn.Pool{Batch: b.Batch, In: in, Out: out, Window: window(s.Window)}
+		pool := b.pool(i, s)
 		if s.Mode == model.Avg {
 			op = dnn.AvgPoolForward{Pool: pool, X: x, Y: y}
 			break
 		}
-		b.where[i][part] = b.tensor(part, Work, "largest of "+l.Name, b.images(out)...)
+		b.where[i][part] = b.tensor(part, Work, "largest of "+l.Name, b.Batch, out.C, out.H, out.W)
 		op = dnn.MaxPoolForward{Pool: pool, X: x, Y: y, Where: b.where[i][part]}
+		if norm := l.From[0]; b.normalises(norm) {
+			b.Devices[part].Tensors[b.where[i][part]].Bytes /= 4 // uint8
+			op = dnn.NormPoolForward{NormPool: b.normPool(i), X: x, Y: y, Where: b.where[i][part]}
+		}
 	case model.LRN:
 		op = dnn.LRNForward{LRN: b.lrn(i, s), X: x, Y: y}
 	case model.Dropout:
 		if b.Mode == Test {
-			op = dnn.Scale{Count: b.Batch * out.Size(), Factor: float32(1 - s.Rate), X: x, Y: y}
+			op = dnn.Scale{Count: b.Batch * out.Size(), Format: f, Factor: float32(1 - s.Rate), X: x, Y: y}
 			break
 		}
 		op = b.dropout(i, part, s, x, y)
@@ -469,15 +507,23 @@ func (b *builder) inPlace(i int) bool {
 }
 
 func (b *builder) conv(i int, w model.Window, groups int) dnn.Conv {
-	return dnn.Conv{Batch: b.Batch, Groups: b.groups(i, groups), In: b.inShape(i), Out: b.outShape(i), Window: window(w)}
+	c := dnn.Conv{Batch: b.Batch, Groups: b.groups(i, groups), Format: b.format(i), In: b.inShape(i), Out: b.outShape(i), Window: window(w)}
+	if first, fold, ok := b.folding(); ok && i == first {
+		c.In, c.Window = b.folded(i, fold), dnn.Window{H: places(w.H, fold.Side), W: places(w.W, fold.Side), Stride: 1}
+	}
+	return c
 }
 
 func (b *builder) full(i int) dnn.Full {
-	return dnn.Full{Batch: b.Batch, Groups: b.groups(i, 1), In: b.inShape(i).Size(), Out: b.outShape(i).Size()}
+	return dnn.Full{Batch: b.Batch, Groups: b.groups(i, 1), Format: b.format(i), In: b.inShape(i).Size(), Out: b.outShape(i).Size()}
+}
+
+func (b *builder) pool(i int, s model.Pool) dnn.Pool {
+	return dnn.Pool{Batch: b.Batch, Format: b.format(i), In: b.inShape(i), Out: b.outShape(i), Window: window(s.Window)}
 }
 
 func (b *builder) lrn(i int, s model.LRN) dnn.LRN {
-	return dnn.LRN{Batch: b.Batch, Groups: b.groups(i, 1), Shape: b.inShape(i),
+	return dnn.LRN{Batch: b.Batch, Groups: b.groups(i, 1), Format: b.format(i), Shape: b.inShape(i),
 		Size: s.Size, Alpha: s.Alpha, Beta: s.Beta, K: s.K, Within: s.Within}
 }
 
@@ -487,7 +533,7 @@ func (b *builder) dropout(i, part int, s model.Dropout, x, y dnn.Tensor) dnn.Dro
 	if b.divided(i) {
 		first = part * count
 	}
-	return dnn.Dropout{Batch: b.Batch, Count: count, First: first, Features: whole,
+	return dnn.Dropout{Batch: b.Batch, Count: count, Format: b.format(i), First: first, Features: whole,
 		Rate: s.Rate, Seed: b.Net.Train.Seed, Layer: i, Control: b.control[part], X: x, Y: y}
 }
 
@@ -502,7 +548,7 @@ func function(f model.Func) dnn.Func {
 // backward plans the gradients of layer i, and its update for later, if anything
 // at or below it learns.
 func (b *builder) backward(i int) {
-	if !b.learns[i] {
+	if !b.learns[i] || b.normed[i] {
 		return
 	}
 	grads := make([]dnn.Tensor, b.runs(i))
@@ -519,27 +565,53 @@ func (b *builder) backward(i int) {
 // gradient returns the gradient by layer i's output on part: the sum over all
 // that read it.
 func (b *builder) gradient(i, part int) dnn.Tensor {
+	f, shape, name := b.format(i), b.outShape(i), "gradient of "+b.Net.Layers[i].Name
 	if r := b.readers[i]; len(r) == 1 && b.alias[r[0]][part] {
-		return b.dIn[r[0]][part]
+		return b.convert(i, Backward, part, b.dIn[r[0]][part], shape, b.reads(r[0]), f, name)
 	}
-	shape, name := b.outShape(i), "gradient of "+b.Net.Layers[i].Name
+	var formats []dnn.Format // in which it is read, which need not be one
+	for _, r := range b.readers[i] {
+		if !slices.Contains(formats, b.reads(r)) {
+			formats = append(formats, b.reads(r))
+		}
+	}
+	whole := dnn.Sum{Rows: 1, Width: b.Batch * shape.Size(), Format: f}
+	for _, read := range formats {
+		t := b.convert(i, Backward, part, b.gradientIn(i, part, read, name), shape, read, f, name)
+		whole.X = append(whole.X, dnn.Slab{T: t})
+	}
+	if len(whole.X) == 1 {
+		return whole.X[0].T
+	}
+	whole.Y.T = b.maps(part, name, f, shape)
+	b.launch(i, Backward, part, whole)
+	return whole.Y.T
+}
+
+// gradientIn is the sum over those that read layer i's output in format f.
+func (b *builder) gradientIn(i, part int, f dnn.Format, name string) dnn.Tensor {
+	shape := b.outShape(i)
+	rows, each := b.rows(f, shape)
 	slabs := map[int][]dnn.Slab{} // by where in the layer's output they start
 	var starts []int
 	width := 0
 	for _, r := range b.readers[i] {
+		if b.reads(r) != f {
+			continue
+		}
 		for from := range b.runs(r) {
-			stride := b.inShape(r).Size()
+			stride := b.inShape(r).Size() / each
 			for _, p := range b.pieces(r, from) {
 				if p.source != i || p.part != part {
 					continue
 				}
-				slab := dnn.Slab{T: b.dIn[r][from], Offset: p.dst, Stride: stride}
+				slab := dnn.Slab{T: b.dIn[r][from], Offset: p.dst / each, Stride: stride}
 				if from != part {
-					received := b.tensor(part, Work, fmt.Sprintf("%s from %s on %s", name, b.Net.Layers[r].Name, b.Devices[from].Name), b.Batch, p.width)
+					received := b.in16(part, b.tensor(part, Work, fmt.Sprintf("%s from %s on %s", name, b.Net.Layers[r].Name, b.Devices[from].Name), b.Batch, p.width), f)
 					b.step(i, Backward, from, Copy, Peer{From: slab.T, To: part, Dst: received, Rows: dnn.Rows{
-						Count: b.Batch, Width: p.width,
-						SrcOffset: p.dst, SrcStride: stride, DstStride: p.width}})
-					slab = dnn.Slab{T: received, Stride: p.width}
+						Format: f, Count: rows, Width: p.width / each,
+						SrcOffset: p.dst / each, SrcStride: stride, DstStride: p.width / each}})
+					slab = dnn.Slab{T: received, Stride: p.width / each}
 					if len(b.readers[i]) == 1 && b.runs(r) == 1 && p.width == shape.Size() {
 						return received // there is nothing to add to it
 					}
@@ -548,14 +620,14 @@ func (b *builder) gradient(i, part int) dnn.Tensor {
 					starts = append(starts, p.src)
 				}
 				slabs[p.src] = append(slabs[p.src], slab)
-				width = p.width
+				width = p.width / each
 			}
 		}
 	}
-	sum := b.tensor(part, Work, name, b.images(shape)...)
+	sum := b.maps(part, name, f, shape)
 	for _, start := range starts {
-		b.launch(i, Backward, part, dnn.Sum{Rows: b.Batch, Width: width, X: slabs[start],
-			Y: dnn.Slab{T: sum, Offset: start, Stride: shape.Size()}})
+		b.launch(i, Backward, part, dnn.Sum{Rows: rows, Width: width, Format: f, X: slabs[start],
+			Y: dnn.Slab{T: sum, Offset: start / each, Stride: shape.Size() / each}})
 	}
 	return sum
 }
@@ -565,7 +637,7 @@ func (b *builder) backwardOn(i, part int, dy dnn.Tensor) {
 	in, out := b.inShape(i), b.outShape(i)
 	below := slices.ContainsFunc(l.From, func(f int) bool { return f != model.InputIndex && b.learns[f] })
 	newDX := func() dnn.Tensor {
-		b.dIn[i][part] = b.tensor(part, Work, "gradient of input of "+l.Name, b.images(in)...)
+		b.dIn[i][part] = b.maps(part, "gradient of input of "+l.Name, b.reads(i), in)
 		return b.dIn[i][part]
 	}
 	x, y := b.in[i][part], b.out[i][part]
@@ -573,7 +645,7 @@ func (b *builder) backwardOn(i, part int, dy dnn.Tensor) {
 	case model.Conv:
 		conv := b.conv(i, s.Window, s.Groups)
 		if below {
-			b.launch(i, Backward, part, dnn.ConvBackwardData{Conv: conv, W: b.params[i][part][0], DY: dy, DX: newDX()})
+			b.launch(i, Backward, part, dnn.ConvBackwardData{Conv: conv, W: b.used(i, part)[0], DY: dy, DX: newDX()})
 		}
 		b.learn(i, part, func(dw, db dnn.Tensor) dnn.Op {
 			return dnn.ConvBackwardWeights{Conv: conv, X: x, DY: dy, DW: dw, DB: db}
@@ -589,19 +661,30 @@ func (b *builder) backwardOn(i, part int, dy dnn.Tensor) {
 	case model.Full:
 		full := b.full(i)
 		if below {
-			b.launch(i, Backward, part, dnn.FullBackwardData{Full: full, W: b.params[i][part][0], DY: dy, DX: newDX()})
+			b.launch(i, Backward, part, dnn.FullBackwardData{Full: full, W: b.used(i, part)[0], DY: dy, DX: newDX()})
 		}
 		b.learn(i, part, func(dw, db dnn.Tensor) dnn.Op {
 			return dnn.FullBackwardWeights{Full: full, X: x, DY: dy, DW: dw, DB: db}
 		})
 	case model.Activation:
 		b.dIn[i][part] = dy // nobody else needs it
-		b.launch(i, Backward, part, dnn.ActivationBackward{Count: b.Batch * out.Size(), Func: function(s.Func), Y: y, DY: dy, DX: dy})
+		if b.masked[i] {
+			break
+		}
+		b.launch(i, Backward, part, dnn.ActivationBackward{Count: b.Batch * out.Size(), Format: b.format(i), Func: function(s.Func), Y: y, DY: dy, DX: dy})
 	case model.Pool:
-		pool := dnn.Pool{Batch: b.Batch, In: in, Out: out, Window: window(s.Window)}
-		if s.Mode == model.Avg {
+		pool := b.pool(i, s)
+		switch norm := l.From[0]; {
+		case b.normalises(norm):
+			relu := b.rectified(norm)
+			b.launch(i, Backward, part, dnn.NormPoolBackward{NormPool: b.normPool(i), Relu: relu, X: x, Where: b.where[i][part], DY: dy, DX: newDX()})
+			b.dIn[norm][part] = b.dIn[i][part]
+			if relu {
+				b.masked[b.Net.Layers[norm].From[0]] = true
+			}
+		case s.Mode == model.Avg:
 			b.launch(i, Backward, part, dnn.AvgPoolBackward{Pool: pool, DY: dy, DX: newDX()})
-		} else {
+		default:
 			b.launch(i, Backward, part, dnn.MaxPoolBackward{Pool: pool, Where: b.where[i][part], DY: dy, DX: newDX()})
 		}
 	case model.LRN:
@@ -622,19 +705,25 @@ func (b *builder) learn(i, part int, op func(dw, db dnn.Tensor) dnn.Op) {
 		return
 	}
 	tensors := b.params[i][part] // weight, bias, momentum of weight, of bias
-	tensor := func(t dnn.Tensor) Tensor { return b.Devices[part].Tensors[t] }
-	dw := b.tensor(part, Work, "gradient of "+tensor(tensors[0]).Name, tensor(tensors[0]).Shape...)
-	db := b.tensor(part, Work, "gradient of "+tensor(tensors[1]).Name, tensor(tensors[1]).Shape...)
-	b.launch(i, Backward, part, op(dw, db))
-	update := func(t, g dnn.Tensor, v dnn.Tensor, rate, decay float64) {
+	weight, bias := b.param(i, part, 0), b.param(i, part, 1)
+	weight.G, bias.G = b.weightGradient(i, part, weight), b.biasGradient(part, tensors[1])
+	b.launch(i, Backward, part, op(weight.G, bias.G))
+	update := func(param dnn.Param, t, v dnn.Tensor, rate, decay float64) {
 		if rate == 0 {
 			return
 		}
-		b.updates[part] = append(b.updates[part], dnn.Param{Count: int(tensor(t).Bytes / 4), Kernels: dnn.Kernels{C: 1, H: 1, W: 1},
-			Decay: float32(b.Net.Train.Decay * decay), Rate: float32(rate), Index: i, G: g, W: t, V: v})
+		param.W, param.V, param.Index = t, v, i
+		param.Rate, param.Decay = float32(rate), float32(b.Net.Train.Decay*decay)
+		b.updates[part] = append(b.updates[part], param)
 	}
-	update(tensors[0], dw, tensors[2], p.Rate, p.Decay)
-	update(tensors[1], db, tensors[3], p.BiasRate, p.BiasDecay)
+	update(weight, tensors[0], tensors[2], p.Rate, p.Decay)
+	update(bias, tensors[1], tensors[3], p.BiasRate, p.BiasDecay)
+}
+
+// biasGradient makes the tensor of the gradient by a bias, which is float32.
+func (b *builder) biasGradient(part int, bias dnn.Tensor) dnn.Tensor {
+	t := b.Devices[part].Tensors[bias]
+	return b.tensor(part, Work, "gradient of "+t.Name, t.Shape...)
 }
 
 // ControlBytes returns the size of slot Control: a program that trains has a rate

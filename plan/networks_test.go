@@ -22,8 +22,10 @@ func TestEveryNetwork(t *testing.T) {
 		for columns := range net.Columns {
 			names := []string{"a", "b"}[:columns+1]
 			for _, mode := range []plan.Mode{plan.Train, plan.Test} {
-				if _, err := plan.Compile(net, names, plan.Options{Batch: 2, Mode: mode}); err != nil {
-					t.Errorf("%s on %v, mode %v: %v", path, names, mode, err)
+				for _, half := range []bool{false, true} {
+					if _, err := plan.Compile(net, names, plan.Options{Batch: 2, Mode: mode, BFloat16: half}); err != nil {
+						t.Errorf("%s on %v, mode %v, in bfloat16 %v: %v", path, names, mode, half, err)
+					}
 				}
 			}
 		}

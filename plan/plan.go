@@ -59,6 +59,7 @@ type Device struct {
 	Tensors []Tensor     // indexed by dnn.Tensor; the first is no tensor
 	Outputs []dnn.Tensor // of each layer; no tensor where the layer does not run here
 	Mean    dnn.Tensor   // [height, width, channels], subtracted from stored images
+	Copies  []dnn.Op     // that make the bfloat16 copies of the parameters, after these have been written
 
 	State    int64 // bytes that outlive a step: weights, the mean, momentum
 	Work     int64 // bytes of everything else, where lifetimes that do not meet share memory
@@ -77,7 +78,7 @@ const (
 // Tensor is a range of memory in a program.
 type Tensor struct {
 	Name    string // "conv1", "conv1.weight", "gradient of conv1"
-	Shape   []int  // of float32, but for pixels (uint8)
+	Shape   []int  // of float32, but for pixels (uint8) and what is in bfloat16 (see format.go)
 	Bytes   int64
 	Segment Segment
 	Offset  int64
@@ -157,7 +158,9 @@ type Peer struct {
 }
 
 // Bytes returns the amount that is copied.
-func (p Peer) Bytes() int64 { return int64(p.Rows.Count) * int64(p.Rows.Width) * 4 }
+func (p Peer) Bytes() int64 {
+	return int64(p.Rows.Count) * int64(p.Rows.Width) * p.Rows.Format.Bytes()
+}
 
 // Upload copies from the host.
 type Upload struct {

@@ -18,11 +18,13 @@ type Runner struct {
 	work     []dnn.Buffer
 	programs map[*Program]*prepared
 	last     *Program
+	stale    bool        // parameters have been written since their copies were made
 	owned    []io.Closer // what streams work with, in the order of making
 }
 
 // prepared is a program whose steps are bound to memory.
 type prepared struct {
+	copies [][]dnn.Task // [device]
 	steps  []ready
 	events []dnn.Event // [step], nil where no one waits
 }
@@ -96,7 +98,17 @@ func (r *Runner) Buffer(p *Program, device int, t dnn.Tensor) dnn.Buffer {
 }
 
 func (r *Runner) prepare(p *Program) (*prepared, error) {
-	out := &prepared{steps: make([]ready, len(p.Steps)), events: make([]dnn.Event, len(p.Steps))}
+	out := &prepared{copies: make([][]dnn.Task, len(p.Devices)), steps: make([]ready, len(p.Steps)), events: make([]dnn.Event, len(p.Steps))}
+	for d := range p.Devices {
+		for _, op := range p.Devices[d].Copies {
+			task, err := r.devices[d].Prepare(op, func(t dnn.Tensor) dnn.Buffer { return r.Buffer(p, d, t) })
+			if err != nil {
+				return nil, fmt.Errorf("copies of parameters: %w", err)
+			}
+			r.owned = append(r.owned, task)
+			out.copies[d] = append(out.copies[d], task)
+		}
+	}
 	for i := range p.Steps {
 		s := &p.Steps[i]
 		dev := r.devices[s.Device]
@@ -139,6 +151,16 @@ func (r *Runner) Launch(ctx context.Context, p *Program, first, end int, host *H
 		r.last = p
 	}
 	ready := r.programs[p]
+	if r.stale {
+		r.stale = false
+		for d, copies := range ready.copies {
+			for _, task := range copies {
+				if err := r.streams[d][Compute].Launch(task); err != nil {
+					return fmt.Errorf("copies of parameters: %w", err)
+				}
+			}
+		}
+	}
 	for i := first; i < end; i++ {
 		if err := r.issue(p, ready, i, host); err != nil {
 			return fmt.Errorf("%s: %w", p.StepName(i), err)
@@ -205,6 +227,7 @@ func (r *Runner) WaitLoss(ctx context.Context, p *Program) error {
 
 // Write copies data to a tensor of a device and waits for it.
 func (r *Runner) Write(ctx context.Context, p *Program, device int, t dnn.Tensor, data []byte) error {
+	r.stale = true
 	s := r.streams[device][Copy]
 	if err := s.Upload(r.Buffer(p, device, t), data); err != nil {
 		return err

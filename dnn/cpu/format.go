@@ -19,6 +19,9 @@ type converted struct {
 
 // inFloat32 returns the loops of op with the copies that it needs.
 func (p *preparation) inFloat32(op dnn.Op) []loop {
+	if sum, ok := op.(dnn.Sum); ok && sum.Format != dnn.Float32 {
+		return p.sumHalf(sum)
+	}
 	needs, err := dnn.Needs(op)
 	if err != nil {
 		p.err = err
@@ -40,8 +43,6 @@ func (p *preparation) inFloat32(op dnn.Op) []loop {
 	if len(list) == 0 {
 		return loops
 	}
-	// What is written is read first, too: of a slab, what stands between its rows
-	// stays as it is.
 	var before, after []loop
 	for _, c := range list {
 		before = append(before, c.each(func(half, i int) { c.copy[i] = bfloat16.Float32(c.half[half]) }))
@@ -63,6 +64,24 @@ func (c converted) each(f func(half, i int)) loop {
 			f(n*size+half, n*size+i)
 		}
 	}}
+}
+
+// sumHalf touches nothing of Y but its slab: another stream may be filling the rest.
+func (p *preparation) sumHalf(op dnn.Sum) []loop {
+	xs := make([][]uint16, len(op.X))
+	for i, x := range op.X {
+		xs[i] = raw.Numbers[uint16](p.mem[x.T])
+	}
+	y := raw.Numbers[uint16](p.mem[op.Y.T])
+	return []loop{{n: op.Rows, body: func(_ *worker, row int) {
+		for i := range op.Width {
+			var sum float32
+			for k, x := range op.X {
+				sum += bfloat16.Float32(xs[k][x.Offset+row*x.Stride+i])
+			}
+			y[op.Y.Offset+row*op.Y.Stride+i] = bfloat16.From(sum)
+		}
+	}}}
 }
 
 func (p *preparation) halves(t dnn.Tensor, n int) []uint16 {
