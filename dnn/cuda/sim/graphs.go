@@ -144,6 +144,7 @@ func (m *Machine) graphLaunch(h cu.CUGraphExec, sh cu.CUStream) cu.Result {
 			m.hints[cu.ErrorNotSupported] = "a graph that is launched on another GPU than it was captured on is not simulated"
 			return cu.ErrorNotSupported
 		}
+		m.graphs++
 		for i, w := range e.work {
 			if i == 0 && e.last.stream != nil && s.capture == nil {
 				w.after = []point{e.last}
@@ -165,4 +166,11 @@ func (m *Machine) graphExecDestroy(h cu.CUGraphExec) cu.Result {
 		}
 		return cu.Success
 	})
+}
+
+// GraphLaunches returns how many graphs were launched so far.
+func (m *Machine) GraphLaunches() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.graphs
 }
