@@ -2,6 +2,7 @@ package cuda_test
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 	"unsafe"
@@ -103,7 +104,7 @@ func (c *chain) close() {
 func TestJoin(t *testing.T) {
 	for _, o := range []cuda.Options{{}, {Precision: cuda.BF16}, {NoGraphs: true}} {
 		o.KernelCache = t.TempDir()
-		each(t, o.Precision.String(), 1, func(t *testing.T, libs *cuda.Libraries) {
+		each(t, fmt.Sprintf("%v graphs %t", o.Precision, !o.NoGraphs), 1, func(t *testing.T, libs *cuda.Libraries) {
 			d, err := libs.New("gpu", 0, o)
 			check(t, err)
 			a, b := newChain(t, d), newChain(t, d)
