@@ -33,6 +33,10 @@ type Device interface {
 	// gives the memory of each tensor that op names; it must stay valid as long
 	// as the task is used.
 	Prepare(op Op, at func(Tensor) Buffer) (Task, error)
+	// Join makes one task of several, at least one, that the device has prepared:
+	// launched, it does them in order. It may be cheaper to launch than they are one
+	// by one. They can still be launched, and must not be closed before it.
+	Join(tasks []Task) (Task, error)
 	// Close ends the device after its streams, buffers and host memory have been
 	// closed.
 	Close() error
@@ -69,7 +73,7 @@ type Event interface {
 
 // Task is a prepared operation.
 type Task interface {
-	// Op is what was prepared.
+	// Op is what was prepared; of joined tasks, the first of them.
 	Op() Op
 	// Close gives back what the device holds for the task, such as descriptors.
 	// No stream may have work of the task left.

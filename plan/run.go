@@ -11,6 +11,11 @@ import (
 
 // Runner holds programs of one network, prepared on devices, and the memory that
 // they share: the weights, and room for whichever of them is running.
+//
+// Operations in a row on one stream, of which only the first waits and only the last
+// is waited for, are joined: a device that makes one launch of them, as a GPU does of
+// a graph, costs the host a few launches a step, not one for each operation. Where
+// not all of them are to be launched, they are issued one by one.
 type Runner struct {
 	devices  []dnn.Device
 	streams  [][]dnn.Stream // [device][Stream]
@@ -27,6 +32,13 @@ type prepared struct {
 	copies [][]dnn.Task // [device]
 	steps  []ready
 	events []dnn.Event // [step], nil where no one waits
+	joined []*joined   // [step], nil where it is issued by itself
+}
+
+// joined is a segment as one task.
+type joined struct {
+	first, last int // step
+	task        dnn.Task
 }
 
 // ready is a step with everything looked up.
@@ -98,7 +110,8 @@ func (r *Runner) Buffer(p *Program, device int, t dnn.Tensor) dnn.Buffer {
 }
 
 func (r *Runner) prepare(p *Program) (*prepared, error) {
-	out := &prepared{copies: make([][]dnn.Task, len(p.Devices)), steps: make([]ready, len(p.Steps)), events: make([]dnn.Event, len(p.Steps))}
+	out := &prepared{copies: make([][]dnn.Task, len(p.Devices)), steps: make([]ready, len(p.Steps)), events: make([]dnn.Event, len(p.Steps)),
+		joined: make([]*joined, len(p.Steps))}
 	for d := range p.Devices {
 		for _, op := range p.Devices[d].Copies {
 			task, err := r.devices[d].Prepare(op, func(t dnn.Tensor) dnn.Buffer { return r.Buffer(p, d, t) })
@@ -137,7 +150,29 @@ func (r *Runner) prepare(p *Program) (*prepared, error) {
 		}
 		out.steps[i] = step
 	}
+	for _, segment := range p.segments() {
+		if err := r.join(p, out, segment); err != nil {
+			return nil, err
+		}
+	}
 	return out, nil
+}
+
+func (r *Runner) join(p *Program, out *prepared, segment []int) error {
+	tasks := make([]dnn.Task, len(segment))
+	for i, at := range segment {
+		tasks[i] = out.steps[at].task
+	}
+	j := &joined{first: segment[0], last: segment[len(segment)-1]}
+	var err error
+	if j.task, err = r.devices[p.Steps[j.first].Device].Join(tasks); err != nil {
+		return fmt.Errorf("%s to %s: %w", p.StepName(j.first), p.StepName(j.last), err)
+	}
+	r.owned = append(r.owned, j.task)
+	for _, at := range segment {
+		out.joined[at] = j
+	}
+	return nil
 }
 
 // Launch issues the steps from first up to, but not including, end. The slots of
@@ -162,20 +197,27 @@ func (r *Runner) Launch(ctx context.Context, p *Program, first, end int, host *H
 		}
 	}
 	for i := first; i < end; i++ {
-		if err := r.issue(p, ready, i, host); err != nil {
+		if j := ready.joined[i]; j != nil && j.first >= first && j.last < end {
+			if i < j.last {
+				continue
+			}
+			if err := ready.issueJoined(p, j); err != nil {
+				return fmt.Errorf("%s to %s: %w", p.StepName(j.first), p.StepName(j.last), err)
+			}
+			continue
+		}
+		if err := ready.issue(p, i, host); err != nil {
 			return fmt.Errorf("%s: %w", p.StepName(i), err)
 		}
 	}
 	return nil
 }
 
-func (r *Runner) issue(p *Program, prepared *prepared, i int, host *Host) error {
-	s, step := &p.Steps[i], &prepared.steps[i]
-	for _, w := range s.Waits {
-		if err := step.stream.Wait(prepared.events[w]); err != nil {
-			return err
-		}
+func (r *prepared) issue(p *Program, i int, host *Host) error {
+	if err := r.wait(p, i); err != nil {
+		return err
 	}
+	s, step := &p.Steps[i], &r.steps[i]
 	var err error
 	switch a := s.Action.(type) {
 	case Launch:
@@ -187,10 +229,38 @@ func (r *Runner) issue(p *Program, prepared *prepared, i int, host *Host) error 
 	case Download:
 		err = step.stream.Download(host[a.Slot], step.src)
 	}
-	if err == nil && s.Signal {
-		err = step.stream.Record(prepared.events[i])
+	if err != nil {
+		return err
 	}
-	return err
+	return r.signal(i)
+}
+
+func (r *prepared) issueJoined(p *Program, j *joined) error {
+	if err := r.wait(p, j.first); err != nil {
+		return err
+	}
+	if err := r.steps[j.first].stream.Launch(j.task); err != nil {
+		return err
+	}
+	return r.signal(j.last)
+}
+
+// wait makes a step's stream wait for what the step has to.
+func (r *prepared) wait(p *Program, i int) error {
+	for _, w := range p.Steps[i].Waits {
+		if err := r.steps[i].stream.Wait(r.events[w]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// signal lets those go on that wait for a step.
+func (r *prepared) signal(i int) error {
+	if r.events[i] == nil {
+		return nil
+	}
+	return r.steps[i].stream.Record(r.events[i])
 }
 
 // Synchronize waits until every device has done all that was issued.

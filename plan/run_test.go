@@ -55,6 +55,68 @@ func TestRunnerWithoutMemory(t *testing.T) {
 	}
 }
 
+// apart is a device on which joined tasks cannot be made, or not be launched.
+type apart struct {
+	dnn.Device
+	join, launch error
+}
+
+func (d *apart) Join(tasks []dnn.Task) (dnn.Task, error) {
+	if d.join != nil {
+		return nil, d.join
+	}
+	t, err := d.Device.Join(tasks)
+	return joined{t}, err
+}
+
+func (d *apart) NewStream() (dnn.Stream, error) {
+	s, err := d.Device.NewStream()
+	return apartStream{s, d}, err
+}
+
+type joined struct{ dnn.Task }
+
+type apartStream struct {
+	dnn.Stream
+	device *apart
+}
+
+func (s apartStream) Launch(t dnn.Task) error {
+	if _, ok := t.(joined); ok {
+		return s.device.launch
+	}
+	return s.Stream.Launch(t)
+}
+
+// TestErrorsOfJoinedSteps: they name the first step and the last.
+func TestErrorsOfJoinedSteps(t *testing.T) {
+	net := plan.SmallNet(t, 1)
+	p, err := plan.Compile(net, []string{"cpu"}, plan.Options{Batch: smallBatch})
+	check(t, err)
+	cpu, err := cpu.New("cpu")
+	check(t, err)
+	defer func() { check(t, cpu.Close()) }()
+	oops := errors.New("oops")
+	first := p.Segments()[0]
+	want := p.StepName(first[0]) + " to " + p.StepName(first[len(first)-1]) + ": oops"
+	if _, err := plan.NewRunner([]dnn.Device{&apart{Device: cpu, join: oops}}, p); !errors.Is(err, oops) || !strings.Contains(err.Error(), want) {
+		t.Errorf("error %v, want %s", err, want)
+	}
+	r, err := plan.NewRunner([]dnn.Device{&apart{Device: cpu, launch: oops}}, p)
+	check(t, err)
+	defer func() { check(t, r.Close()) }()
+	host := plan.Host{
+		plan.Pixels: make([]byte, smallBatch*net.Input.Size()), plan.Views: raw.Bytes(make([]float32, smallBatch*dnn.ViewFloats)),
+		plan.Labels: raw.Bytes(make([]int32, smallBatch)), plan.Control: make([]byte, p.ControlBytes()), plan.Stats: make([]byte, 4*dnn.StatFloats),
+	}
+	if err := r.Launch(t.Context(), p, 0, len(p.Steps), &host); err == nil || err.Error() != want {
+		t.Errorf("error %v, want %s", err, want)
+	}
+	last := first[len(first)-1]
+	check(t, r.Launch(t.Context(), p, 0, last, &host)) // without the last: one by one
+	check(t, r.Launch(t.Context(), p, first[0]+1, last+1, &host))
+}
+
 // TestWaitLossReportsEarlierWork: labels that are no class make the loss worthless,
 // and the host hears of it when it asks for the loss, once.
 func TestWaitLossReportsEarlierWork(t *testing.T) {

@@ -28,9 +28,30 @@ const (
 // GPUs may read or write at any time until the end.
 func simulate(t *testing.T, net *model.Net, p *plan.Program, seed uint64, ordinals ...int) (out []uint32, races []string) {
 	t.Helper()
+	out, races, _ = simulateLaunching(t, allAtOnce, cuda.Options{}, net, p, seed, ordinals...)
+	return out, races
+}
+
+// launching is how the steps of a program are launched.
+type launching func(t *testing.T, r *plan.Runner, p *plan.Program, host *plan.Host)
+
+func allAtOnce(t *testing.T, r *plan.Runner, p *plan.Program, host *plan.Host) {
+	check(t, r.Launch(t.Context(), p, 0, len(p.Steps), host))
+}
+
+func oneByOne(t *testing.T, r *plan.Runner, p *plan.Program, host *plan.Host) {
+	for i := range p.Steps {
+		check(t, r.Launch(t.Context(), p, i, i+1, host))
+	}
+}
+
+// simulateLaunching also returns how many graphs were launched.
+func simulateLaunching(t *testing.T, launch launching, o cuda.Options, net *model.Net, p *plan.Program, seed uint64, ordinals ...int) (out []uint32, races []string, graphs int) {
+	t.Helper()
 	ctx := t.Context()
 	m, err := sim.New(sim.Options{GPUs: 2, Seed: seed})
 	check(t, err)
+	o.KernelCache = t.TempDir()
 	defer func() {
 		if leaks := m.Leaks(); len(leaks) > 0 {
 			t.Errorf("left are %v", leaks)
@@ -45,7 +66,7 @@ func simulate(t *testing.T, net *model.Net, p *plan.Program, seed uint64, ordina
 	var devices []dnn.Device
 	var gpus []*cuda.Device
 	for i, ordinal := range ordinals {
-		d, err := libs.New(p.Devices[i].Name, ordinal, cuda.Options{KernelCache: t.TempDir()})
+		d, err := libs.New(p.Devices[i].Name, ordinal, o)
 		check(t, err)
 		defer func() { check(t, d.Close()) }()
 		devices, gpus = append(devices, d), append(gpus, d)
@@ -75,7 +96,7 @@ func simulate(t *testing.T, net *model.Net, p *plan.Program, seed uint64, ordina
 		for s, h := range host {
 			slots[s] = h.Bytes()
 		}
-		check(t, r.Launch(ctx, p, 0, len(p.Steps), &slots))
+		launch(t, r, p, &slots)
 	}
 	check(t, r.Synchronize(ctx))
 	for _, s := range stats {
@@ -89,7 +110,7 @@ func simulate(t *testing.T, net *model.Net, p *plan.Program, seed uint64, ordina
 		}
 	}
 	check(t, r.Close())
-	return out, nil
+	return out, nil, m.GraphLaunches()
 }
 
 func words(b []byte) []uint32 {
@@ -172,6 +193,38 @@ func TestSimulatedGPUsKeepTheOrder(t *testing.T) {
 				t.Errorf("the plan has %d waits: too few to tell", waits)
 			}
 		})
+	}
+}
+
+// TestGraphsGiveTheSame: operations that are joined, as graphs or not, give the bits
+// that they give one by one; and they are graphs from the second run on.
+func TestGraphsGiveTheSame(t *testing.T) {
+	net := plan.SmallNet(t, 2)
+	for _, ordinals := range [][]int{{0, 1}, {0, 0}, {0}} {
+		p, err := plan.Compile(net, []string{"sim:a", "sim:b"}[:len(ordinals)], plan.Options{Batch: simBatch})
+		check(t, err)
+		for _, precision := range []cuda.Precision{cuda.FP32, cuda.BF16} {
+			var want []uint32
+			for _, c := range []struct {
+				name   string
+				launch launching
+				o      cuda.Options
+				graphs int
+			}{
+				{"one by one", oneByOne, cuda.Options{}, 0},
+				{"joined", allAtOnce, cuda.Options{NoGraphs: true}, 0},
+				{"graphs", allAtOnce, cuda.Options{}, (simRuns - 1) * len(p.Segments())},
+			} {
+				c.o.Precision = precision
+				got, races, graphs := simulateLaunching(t, c.launch, c.o, net, p, 1, ordinals...)
+				if want == nil {
+					want = got
+				}
+				if !slices.Equal(got, want) || len(races) > 0 || graphs != c.graphs {
+					t.Errorf("%v, %v, %s: same numbers %t, races %v, %d graphs launched, want %d", ordinals, precision, c.name, slices.Equal(got, want), races, graphs, c.graphs)
+				}
+			}
+		}
 	}
 }
 

@@ -24,30 +24,39 @@ func runFlags() []cli.Flag {
 		devicesFlag(),
 		precisionFlag(),
 		&cli.BoolFlag{Name: "autotune", Usage: "measure the GPU's algorithms instead of asking its libraries which are the fastest"},
+		&cli.BoolFlag{Name: "no-graphs", Usage: "launch every operation on a GPU by itself, not as part of a CUDA graph"},
 		&cli.IntFlag{Name: "workspace", Value: cuda.DefaultWorkspace >> 20, Usage: "let an algorithm on a GPU use up to `N` MiB of memory of its own"},
 	}
 }
 
 // openDevices opens the devices of -devices.
 func openDevices(c *cli.Context) (*devices.Set, error) {
-	list := c.String("devices")
-	if devices.OnCPU(list) {
-		for _, name := range []string{"precision", "autotune", "workspace"} {
+	o, err := gpuOptions(c)
+	if err != nil {
+		return nil, err
+	}
+	return devices.Open(c.String("devices"), o)
+}
+
+// gpuOptions returns what the flags say about GPUs.
+func gpuOptions(c *cli.Context) (o cuda.Options, err error) {
+	if devices.OnCPU(c.String("devices")) {
+		for _, name := range []string{"precision", "autotune", "no-graphs", "workspace"} {
 			if c.IsSet(name) {
-				return nil, usagef("-%s is for GPUs: the CPU computes in fp32", name)
+				return o, usagef("-%s is for GPUs: the CPU computes in fp32", name)
 			}
 		}
 	}
 	precision, err := cuda.ParsePrecision(c.String("precision"))
 	if err != nil {
-		return nil, usageError{fmt.Errorf("-precision: %w", err)}
+		return o, usageError{fmt.Errorf("-precision: %w", err)}
 	}
-	o := cuda.Options{Precision: precision, Autotune: c.Bool("autotune"), Workspace: int64(c.Int("workspace")) << 20}
+	o = cuda.Options{Precision: precision, Autotune: c.Bool("autotune"), NoGraphs: c.Bool("no-graphs"), Workspace: int64(c.Int("workspace")) << 20}
 	switch {
 	case o.Workspace < 0:
-		return nil, usagef("-workspace %d: want 0 or more", c.Int("workspace"))
+		return o, usagef("-workspace %d: want 0 or more", c.Int("workspace"))
 	case o.Workspace == 0:
 		o.Workspace = -1 // none
 	}
-	return devices.Open(list, o)
+	return o, nil
 }

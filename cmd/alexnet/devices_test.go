@@ -1,7 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -10,6 +13,8 @@ import (
 	"alexnet/dnn/cuda"
 	"alexnet/internal/devices"
 	"alexnet/internal/metrics"
+
+	"github.com/urfave/cli/v2"
 )
 
 // TestWithoutCUDA: the error says what is missing, where it was looked for, and
@@ -86,10 +91,38 @@ func TestSimulated(t *testing.T) {
 		{2, "", []string{"-workspace", "-1"}, []string{"-workspace -1"}},
 		{2, "", []string{"-devices", "cpu", "-precision", "bf16"}, []string{"-precision is for GPUs"}},
 		{2, "", []string{"-devices", "cpu", "-autotune"}, []string{"-autotune is for GPUs"}},
+		{2, "", []string{"-devices", "cpu", "-no-graphs"}, []string{"-no-graphs is for GPUs"}},
 	} {
 		t.Setenv(devices.Simulation, c.sim)
 		_, errs := train(c.status, "none", append([]string{"-devices", "sim:0"}, c.args...)...)
 		contains(t, errs, c.want...)
+	}
+}
+
+// TestNoGraphs: a training goes the same way, bit by bit, without CUDA graphs; and
+// the flag comes through.
+func TestNoGraphs(t *testing.T) {
+	dir, config, data := files(t)
+	var newest [2][]byte
+	for i, args := range [][]string{nil, {"-no-graphs"}} {
+		run := filepath.Join(dir, fmt.Sprint("run", i))
+		alexnet(t, 0, append([]string{"train", "-config", config, "-data", data, "-run", run, "-steps", "5", "-devices", "sim:0,sim:1"}, args...)...)
+		var err error
+		if newest[i], err = os.ReadFile(filepath.Join(run, "checkpoints/newest.safetensors")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !bytes.Equal(newest[0], newest[1]) {
+		t.Error("with graphs and without, other weights come out")
+	}
+	var o cuda.Options
+	command := cli.Command{Name: "x", Flags: runFlags(), Action: func(c *cli.Context) (err error) {
+		o, err = gpuOptions(c)
+		return err
+	}}
+	app := cli.App{Commands: []*cli.Command{&command}}
+	if err := app.Run([]string{"alexnet", "x", "-devices", "sim:0", "-no-graphs"}); err != nil || !o.NoGraphs {
+		t.Errorf("options %+v, error %v", o, err)
 	}
 }
 

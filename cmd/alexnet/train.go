@@ -118,7 +118,7 @@ func trainAction(c *cli.Context) (err error) {
 // again returns what else a resumed run must be told.
 func again(c *cli.Context) string {
 	var s string
-	for _, name := range []string{"autotune", "skip-corrupt"} {
+	for _, name := range []string{"autotune", "no-graphs", "skip-corrupt"} {
 		if c.Bool(name) {
 			s += " -" + name
 		}

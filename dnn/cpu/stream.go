@@ -182,11 +182,23 @@ func (s *stream) mark() (point, error) {
 }
 
 func (s *stream) Launch(t dnn.Task) error {
-	c, ok := t.(*task)
-	if !ok || c.device != s.device {
-		return fmt.Errorf("%s: a task prepared by another device", s.device.name)
+	switch t := t.(type) {
+	case *task:
+		if t.device == s.device {
+			return s.put(work{task: t})
+		}
+	case *joined:
+		if t.device != s.device {
+			break
+		}
+		for _, part := range t.parts {
+			if err := s.put(work{task: part}); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
-	return s.put(work{task: c})
+	return fmt.Errorf("%s: a task prepared by another device", s.device.name)
 }
 
 func (s *stream) Record(e dnn.Event) error {

@@ -6,6 +6,9 @@
 // was; dropout with the program's own random numbers), are the kernels of
 // package kernels.
 //
+// Joined tasks are CUDA graphs from their second launch on, unless
+// [Options].NoGraphs says otherwise.
+//
 // All libraries are opened at run time; see [Open].
 package cuda
 

@@ -40,6 +40,9 @@ type Options struct {
 	// Workspace bounds the memory in bytes that an algorithm may ask for;
 	// 0 stands for DefaultWorkspace, less than 0 for none.
 	Workspace int64
+	// NoGraphs launches every operation by itself. Otherwise joined tasks are CUDA
+	// graphs.
+	NoGraphs bool
 	// KernelCache is the folder of compiled kernels; see kernels.Load.
 	KernelCache string
 }

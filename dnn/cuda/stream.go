@@ -56,14 +56,17 @@ func (s *stream) fail(err error) error {
 }
 
 func (s *stream) Launch(t dnn.Task) error {
-	c, ok := t.(*task)
-	if !ok || c.device != s.device {
-		return fmt.Errorf("%s: a task prepared by another device", s.device.name)
+	switch t := t.(type) {
+	case *task:
+		if t.device == s.device {
+			return s.fail(t.launch(s))
+		}
+	case *joined:
+		if t.device == s.device {
+			return s.fail(t.launch(s))
+		}
 	}
-	if err := c.launch(s); err != nil {
-		return fmt.Errorf("%s: %s: %w", s.device.name, dnn.NameOf(c.op), s.device.note(err))
-	}
-	return nil
+	return fmt.Errorf("%s: a task prepared by another device", s.device.name)
 }
 
 // event is a point in a stream of a GPU.

@@ -40,7 +40,15 @@ func (t *task) Close() error {
 	return t.device.ending(errors.Join(errs...))
 }
 
+// launch makes the calls. Its error names the operation.
 func (t *task) launch(s *stream) error {
+	if err := t.queue(s); err != nil {
+		return fmt.Errorf("%s: %w", dnn.NameOf(t.op), err)
+	}
+	return nil
+}
+
+func (t *task) queue(s *stream) error {
 	if t.scratch > 0 {
 		if err := t.device.claim(s); err != nil {
 			return err

@@ -16,6 +16,18 @@ const (
 	hostAllocPortable = 1 // CU_MEMHOSTALLOC_PORTABLE: pinned for every context
 )
 
+// CaptureMode is CUstreamCaptureMode: whose calls of functions that a graph could
+// not repeat, such as cuMemAlloc, are refused while a stream captures, and make
+// the capture fail.
+type CaptureMode uint32
+
+// The modes.
+const (
+	CaptureGlobal      CaptureMode = 0 // CU_STREAM_CAPTURE_MODE_GLOBAL: every thread's
+	CaptureThreadLocal CaptureMode = 1 // CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: those of the thread that captures
+	CaptureRelaxed     CaptureMode = 2 // CU_STREAM_CAPTURE_MODE_RELAXED: no one's
+)
+
 // DeviceAttribute is CUdevice_attribute.
 type DeviceAttribute int32
 
@@ -39,12 +51,21 @@ const (
 	ErrorECCUncorrectable         Result = 214
 	ErrorPeerAccessUnsupported    Result = 217
 	ErrorInvalidHandle            Result = 400
+	ErrorIllegalState             Result = 401
 	ErrorNotFound                 Result = 500
 	ErrorNotReady                 Result = 600
 	ErrorIllegalAddress           Result = 700
 	ErrorPeerAccessAlreadyEnabled Result = 704
 	ErrorPeerAccessNotEnabled     Result = 705
 	ErrorContextIsDestroyed       Result = 709
-	ErrorUnknown                  Result = 999
 	ErrorLaunchFailed             Result = 719
+	ErrorNotSupported             Result = 801
+	ErrorStreamCaptureUnsupported Result = 900
+	ErrorStreamCaptureInvalidated Result = 901
+	ErrorStreamCaptureMerge       Result = 902
+	ErrorStreamCaptureIsolation   Result = 905
+	ErrorStreamCaptureImplicit    Result = 906
+	ErrorCapturedEvent            Result = 907
+	ErrorStreamCaptureWrongThread Result = 908
+	ErrorUnknown                  Result = 999
 )

@@ -32,6 +32,12 @@ func (r Result) Lasting() bool {
 	return r >= hardwareStack && r <= ErrorLaunchFailed
 }
 
+// OfCapture reports whether r says that something cannot be part of a capture, or
+// that a capture has failed because of it.
+func (r Result) OfCapture() bool {
+	return r >= ErrorStreamCaptureUnsupported && r <= ErrorStreamCaptureWrongThread
+}
+
 func (r Result) Error() string { return fmt.Sprintf("CUDA error %d", int32(r)) }
 
 // check makes an error of a result. format and args say what was called. Where a

@@ -9,14 +9,16 @@ import (
 // The driver's types, under their C names where a type of this package goes by
 // the plain one.
 type (
-	Result     int32   // CUresult
-	Device     int32   // CUdevice
-	DevicePtr  uintptr // CUdeviceptr: an address in device memory
-	CUContext  uintptr
-	CUStream   uintptr
-	CUEvent    uintptr
-	CUModule   uintptr
-	CUFunction uintptr
+	Result      int32   // CUresult
+	Device      int32   // CUdevice
+	DevicePtr   uintptr // CUdeviceptr: an address in device memory
+	CUContext   uintptr
+	CUStream    uintptr
+	CUEvent     uintptr
+	CUModule    uintptr
+	CUFunction  uintptr
+	CUGraph     uintptr
+	CUGraphExec uintptr
 )
 
 // Memcpy3DPeer is CUDA_MEMCPY3D_PEER, which says what Memcpy3DPeerAsync copies.
@@ -49,50 +51,56 @@ const MemoryTypeDevice MemoryType = 2
 // Functions are the driver's functions. [Open] makes them call libcuda; others
 // may put functions of their own in their place.
 type Functions struct {
-	Init                 func(flags uint32) Result
-	DriverGetVersion     func(version *int32) Result
-	GetErrorName         func(r Result, name **byte) Result
-	GetErrorString       func(r Result, text **byte) Result
-	DeviceGetCount       func(count *int32) Result
-	DeviceGet            func(device *Device, ordinal int32) Result
-	DeviceGetName        func(name *byte, length int32, d Device) Result
-	DeviceTotalMem       func(bytes *uintptr, d Device) Result
-	DeviceGetAttribute   func(value *int32, a DeviceAttribute, d Device) Result
-	DeviceGetPCIBusId    func(id *byte, length int32, d Device) Result
-	DeviceCanAccessPeer  func(can *int32, d, peer Device) Result
-	PrimaryCtxRetain     func(ctx *CUContext, d Device) Result
-	PrimaryCtxRelease    func(d Device) Result
-	CtxSetCurrent        func(ctx CUContext) Result
-	CtxGetCurrent        func(ctx *CUContext) Result
-	CtxSynchronize       func() Result
-	CtxEnablePeerAccess  func(peer CUContext, flags uint32) Result
-	CtxDisablePeerAccess func(peer CUContext) Result
-	MemGetInfo           func(free, total *uintptr) Result
-	MemAlloc             func(p *DevicePtr, bytes uintptr) Result
-	MemFree              func(p DevicePtr) Result
-	MemHostAlloc         func(p *unsafe.Pointer, bytes uintptr, flags uint32) Result
-	MemFreeHost          func(p unsafe.Pointer) Result
-	MemcpyHtoDAsync      func(dst DevicePtr, src unsafe.Pointer, bytes uintptr, s CUStream) Result
-	MemcpyDtoHAsync      func(dst unsafe.Pointer, src DevicePtr, bytes uintptr, s CUStream) Result
-	MemcpyDtoDAsync      func(dst, src DevicePtr, bytes uintptr, s CUStream) Result
-	MemcpyPeerAsync      func(dst DevicePtr, dstCtx CUContext, src DevicePtr, srcCtx CUContext, bytes uintptr, s CUStream) Result
-	Memcpy3DPeerAsync    func(copy *Memcpy3DPeer, s CUStream) Result
-	MemsetD8Async        func(dst DevicePtr, value uint8, count uintptr, s CUStream) Result
-	StreamCreate         func(s *CUStream, flags StreamFlags) Result
-	StreamDestroy        func(s CUStream) Result
-	StreamSynchronize    func(s CUStream) Result
-	StreamQuery          func(s CUStream) Result
-	StreamWaitEvent      func(s CUStream, e CUEvent, flags uint32) Result
-	EventCreate          func(e *CUEvent, flags EventFlags) Result
-	EventDestroy         func(e CUEvent) Result
-	EventRecord          func(e CUEvent, s CUStream) Result
-	EventSynchronize     func(e CUEvent) Result
-	EventQuery           func(e CUEvent) Result
-	EventElapsedTime     func(milliseconds *float32, start, end CUEvent) Result
-	ModuleLoadData       func(m *CUModule, image unsafe.Pointer) Result
-	ModuleUnload         func(m CUModule) Result
-	ModuleGetFunction    func(f *CUFunction, m CUModule, name *byte) Result
-	LaunchKernel         func(f CUFunction, gridX, gridY, gridZ, blockX, blockY, blockZ, sharedBytes uint32, s CUStream, params, extra *unsafe.Pointer) Result
+	Init                      func(flags uint32) Result
+	DriverGetVersion          func(version *int32) Result
+	GetErrorName              func(r Result, name **byte) Result
+	GetErrorString            func(r Result, text **byte) Result
+	DeviceGetCount            func(count *int32) Result
+	DeviceGet                 func(device *Device, ordinal int32) Result
+	DeviceGetName             func(name *byte, length int32, d Device) Result
+	DeviceTotalMem            func(bytes *uintptr, d Device) Result
+	DeviceGetAttribute        func(value *int32, a DeviceAttribute, d Device) Result
+	DeviceGetPCIBusId         func(id *byte, length int32, d Device) Result
+	DeviceCanAccessPeer       func(can *int32, d, peer Device) Result
+	PrimaryCtxRetain          func(ctx *CUContext, d Device) Result
+	PrimaryCtxRelease         func(d Device) Result
+	CtxSetCurrent             func(ctx CUContext) Result
+	CtxGetCurrent             func(ctx *CUContext) Result
+	CtxSynchronize            func() Result
+	CtxEnablePeerAccess       func(peer CUContext, flags uint32) Result
+	CtxDisablePeerAccess      func(peer CUContext) Result
+	MemGetInfo                func(free, total *uintptr) Result
+	MemAlloc                  func(p *DevicePtr, bytes uintptr) Result
+	MemFree                   func(p DevicePtr) Result
+	MemHostAlloc              func(p *unsafe.Pointer, bytes uintptr, flags uint32) Result
+	MemFreeHost               func(p unsafe.Pointer) Result
+	MemcpyHtoDAsync           func(dst DevicePtr, src unsafe.Pointer, bytes uintptr, s CUStream) Result
+	MemcpyDtoHAsync           func(dst unsafe.Pointer, src DevicePtr, bytes uintptr, s CUStream) Result
+	MemcpyDtoDAsync           func(dst, src DevicePtr, bytes uintptr, s CUStream) Result
+	MemcpyPeerAsync           func(dst DevicePtr, dstCtx CUContext, src DevicePtr, srcCtx CUContext, bytes uintptr, s CUStream) Result
+	Memcpy3DPeerAsync         func(copy *Memcpy3DPeer, s CUStream) Result
+	MemsetD8Async             func(dst DevicePtr, value uint8, count uintptr, s CUStream) Result
+	StreamCreate              func(s *CUStream, flags StreamFlags) Result
+	StreamDestroy             func(s CUStream) Result
+	StreamSynchronize         func(s CUStream) Result
+	StreamQuery               func(s CUStream) Result
+	StreamWaitEvent           func(s CUStream, e CUEvent, flags uint32) Result
+	StreamBeginCapture        func(s CUStream, mode CaptureMode) Result
+	StreamEndCapture          func(s CUStream, g *CUGraph) Result
+	EventCreate               func(e *CUEvent, flags EventFlags) Result
+	EventDestroy              func(e CUEvent) Result
+	EventRecord               func(e CUEvent, s CUStream) Result
+	EventSynchronize          func(e CUEvent) Result
+	EventQuery                func(e CUEvent) Result
+	EventElapsedTime          func(milliseconds *float32, start, end CUEvent) Result
+	ModuleLoadData            func(m *CUModule, image unsafe.Pointer) Result
+	ModuleUnload              func(m CUModule) Result
+	ModuleGetFunction         func(f *CUFunction, m CUModule, name *byte) Result
+	LaunchKernel              func(f CUFunction, gridX, gridY, gridZ, blockX, blockY, blockZ, sharedBytes uint32, s CUStream, params, extra *unsafe.Pointer) Result
+	GraphInstantiateWithFlags func(e *CUGraphExec, g CUGraph, flags uint64) Result
+	GraphDestroy              func(g CUGraph) Result
+	GraphLaunch               func(e CUGraphExec, s CUStream) Result
+	GraphExecDestroy          func(e CUGraphExec) Result
 }
 
 // Bindings pairs each function with its prototype in cuda.h. Where the header
@@ -133,6 +141,8 @@ func (f *Functions) Bindings() []native.Binding {
 		native.Func1(&f.StreamSynchronize, "CUresult cuStreamSynchronize(CUstream hStream)"),
 		native.Func1(&f.StreamQuery, "CUresult cuStreamQuery(CUstream hStream)"),
 		native.Func3(&f.StreamWaitEvent, "CUresult cuStreamWaitEvent(CUstream hStream, CUevent hEvent, unsigned int Flags)"),
+		native.Func2(&f.StreamBeginCapture, "CUresult cuStreamBeginCapture_v2(CUstream hStream, CUstreamCaptureMode mode)"),
+		native.Func2(&f.StreamEndCapture, "CUresult cuStreamEndCapture(CUstream hStream, CUgraph *phGraph)"),
 		native.Func2(&f.EventCreate, "CUresult cuEventCreate(CUevent *phEvent, unsigned int Flags)"),
 		native.Func1(&f.EventDestroy, "CUresult cuEventDestroy_v2(CUevent hEvent)"),
 		native.Func2(&f.EventRecord, "CUresult cuEventRecord(CUevent hEvent, CUstream hStream)"),
@@ -143,5 +153,9 @@ func (f *Functions) Bindings() []native.Binding {
 		native.Func1(&f.ModuleUnload, "CUresult cuModuleUnload(CUmodule hmod)"),
 		native.Func3(&f.ModuleGetFunction, "CUresult cuModuleGetFunction(CUfunction *hfunc, CUmodule hmod, const char *name)"),
 		native.Func11(&f.LaunchKernel, "CUresult cuLaunchKernel(CUfunction f, unsigned int gridDimX, unsigned int gridDimY, unsigned int gridDimZ, unsigned int blockDimX, unsigned int blockDimY, unsigned int blockDimZ, unsigned int sharedMemBytes, CUstream hStream, void **kernelParams, void **extra)"),
+		native.Func3(&f.GraphInstantiateWithFlags, "CUresult cuGraphInstantiateWithFlags(CUgraphExec *phGraphExec, CUgraph hGraph, unsigned long long flags)"),
+		native.Func1(&f.GraphDestroy, "CUresult cuGraphDestroy(CUgraph hGraph)"),
+		native.Func2(&f.GraphLaunch, "CUresult cuGraphLaunch(CUgraphExec hGraphExec, CUstream hStream)"),
+		native.Func1(&f.GraphExecDestroy, "CUresult cuGraphExecDestroy(CUgraphExec hGraphExec)"),
 	}
 }

@@ -141,10 +141,18 @@ func (m *Machine) ctxGetCurrent(ctx *cu.CUContext) cu.Result {
 }
 
 func (m *Machine) ctxSynchronize() cu.Result {
-	return m.in(func(c *cudaContext) cu.Result {
+	return m.in(outside(m, func(c *cudaContext) cu.Result {
+		for _, s := range m.streams {
+			if s.ctx != c {
+				continue
+			}
+			if r := s.waitable(); r != cu.Success {
+				return r
+			}
+		}
 		m.finish(c)
 		return c.failed
-	})
+	}))
 }
 
 func (m *Machine) ctxEnablePeerAccess(peer cu.CUContext, flags uint32) cu.Result {

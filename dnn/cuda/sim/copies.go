@@ -17,7 +17,7 @@ func (m *Machine) memGetInfo(free, total *uintptr) cu.Result {
 }
 
 func (m *Machine) memAlloc(p *cu.DevicePtr, bytes uintptr) cu.Result {
-	return m.in(func(c *cudaContext) cu.Result {
+	return m.in(outside(m, func(c *cudaContext) cu.Result {
 		n, ok := size(bytes)
 		if p == nil || n == 0 || !ok {
 			return cu.ErrorInvalidValue
@@ -28,7 +28,7 @@ func (m *Machine) memAlloc(p *cu.DevicePtr, bytes uintptr) cu.Result {
 		}
 		*p = a.base
 		return cu.Success
-	})
+	}))
 }
 
 // size returns a count of bytes that sums cannot overflow with.
@@ -36,7 +36,7 @@ func size(bytes uintptr) (int64, bool) { return int64(bytes), bytes < 1<<56 }
 
 // memFree waits for all work of the GPU.
 func (m *Machine) memFree(p cu.DevicePtr) cu.Result {
-	return m.ending(func(*cudaContext) cu.Result {
+	return m.ending(outside(m, func(*cudaContext) cu.Result {
 		if p == 0 {
 			return cu.Success
 		}
@@ -48,11 +48,11 @@ func (m *Machine) memFree(p cu.DevicePtr) cu.Result {
 		m.release(a)
 		drop[*allocation](m, uintptr(p))
 		return cu.Success
-	})
+	}))
 }
 
 func (m *Machine) memHostAlloc(p *unsafe.Pointer, bytes uintptr, flags uint32) cu.Result {
-	return m.in(func(c *cudaContext) cu.Result {
+	return m.in(outside(m, func(c *cudaContext) cu.Result {
 		const portable, mapped, writeCombined = 1, 2, 4
 		n, ok := size(bytes)
 		if p == nil || n == 0 || !ok || flags&^(portable|mapped|writeCombined) != 0 {
@@ -68,12 +68,12 @@ func (m *Machine) memHostAlloc(p *unsafe.Pointer, bytes uintptr, flags uint32) c
 		m.register(address(h.mem), h, "%d bytes of page-locked memory", n)
 		*p = unsafe.Pointer(unsafe.SliceData(h.mem))
 		return cu.Success
-	})
+	}))
 }
 
 // memFreeHost leaves poison behind, for those who go on reading.
 func (m *Machine) memFreeHost(p unsafe.Pointer) cu.Result {
-	return m.ending(func(*cudaContext) cu.Result {
+	return m.ending(outside(m, func(*cudaContext) cu.Result {
 		h, ok := find[*hostMemory](m, uintptr(p))
 		if !ok {
 			return cu.ErrorInvalidValue
@@ -85,7 +85,7 @@ func (m *Machine) memFreeHost(p unsafe.Pointer) cu.Result {
 			panic(err) // the CPU's memory can be given back once, and is
 		}
 		return cu.Success
-	})
+	}))
 }
 
 // memory returns memory of a GPU for a copy in hand. That it is there is found
@@ -141,6 +141,9 @@ func (m *Machine) memcpyHtoDAsync(dst cu.DevicePtr, src unsafe.Pointer, bytes ui
 		if r != cu.Success {
 			return r
 		}
+		if host == nil && s.capture != nil {
+			return s.capture.refuse(cu.ErrorStreamCaptureUnsupported)
+		}
 		if host == nil { // the host moves other memory itself, before the call returns
 			from = slices.Clone(unsafe.Slice((*byte)(src), n))
 		}
@@ -179,6 +182,9 @@ func (m *Machine) memcpyDtoHAsync(dst unsafe.Pointer, src cu.DevicePtr, bytes ui
 		host, to, r := m.inHost(dst, n)
 		if r != cu.Success {
 			return r
+		}
+		if host == nil && s.capture != nil {
+			return s.capture.refuse(cu.ErrorStreamCaptureUnsupported)
 		}
 		if host == nil {
 			to = unsafe.Slice((*byte)(dst), n)

@@ -24,6 +24,10 @@
 //     operating system has for itself. What was not given back is listed.
 //   - Errors of work come out of later calls, and stay. What a copy cannot reach is
 //     refused at once, as by a real driver. cuGetErrorString says what it was about.
+//   - What a stream captures runs only when its graph is launched, piece by piece
+//     like other work, with the arguments that it was captured with. A capture fails
+//     if its thread waits, or takes or gives back memory or code, in all modes but
+//     the relaxed one.
 //   - Of two algorithms for a convolution, the one that real GPUs add up in any
 //     order is off by a bit here and there.
 //
@@ -31,7 +35,8 @@
 //
 // What is not simulated: work that runs at the same time on one GPU (pieces of
 // work run one after the other, in any order that the events allow), the time
-// that work takes, and more than one context a GPU. Convolutions and pools have
+// that work takes, more than one context a GPU, and captures that take in more than
+// one stream. Convolutions and pools have
 // the same pad and stride in both directions. Real GPUs finish the work on
 // page-locked memory before they free it and on kernels before they unload them,
 // though no documentation says so; here such work fails. Kernels are those of

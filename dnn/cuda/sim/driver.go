@@ -22,9 +22,11 @@ func (m *Machine) Driver() *cu.Functions {
 		MemcpyHtoDAsync: m.memcpyHtoDAsync, MemcpyDtoHAsync: m.memcpyDtoHAsync, MemcpyDtoDAsync: m.memcpyDtoDAsync,
 		MemcpyPeerAsync: m.memcpyPeerAsync, Memcpy3DPeerAsync: m.memcpy3DPeerAsync, MemsetD8Async: m.memsetD8Async,
 		StreamCreate: m.streamCreate, StreamDestroy: m.streamDestroy, StreamSynchronize: m.streamSynchronize, StreamQuery: m.streamQuery, StreamWaitEvent: m.streamWaitEvent,
+		StreamBeginCapture: m.streamBeginCapture, StreamEndCapture: m.streamEndCapture,
 		EventCreate: m.eventCreate, EventDestroy: m.eventDestroy, EventRecord: m.eventRecord, EventSynchronize: m.eventSynchronize,
 		EventQuery: m.eventQuery, EventElapsedTime: m.eventElapsedTime,
 		ModuleLoadData: m.moduleLoadData, ModuleUnload: m.moduleUnload, ModuleGetFunction: m.moduleGetFunction, LaunchKernel: m.launchKernel,
+		GraphInstantiateWithFlags: m.graphInstantiate, GraphDestroy: m.graphDestroy, GraphLaunch: m.graphLaunch, GraphExecDestroy: m.graphExecDestroy,
 	}
 }
 
@@ -35,7 +37,6 @@ const (
 	errorNoBinaryForGPU    cu.Result = 209
 	errorTooManyPeers      cu.Result = 711
 	errorMisalignedAddress cu.Result = 716
-	errorNotSupported      cu.Result = 801
 	errorUnknown           cu.Result = 999
 )
 
@@ -53,6 +54,7 @@ var results = map[cu.Result]struct{ name, text string }{
 	errorNoBinaryForGPU:              {"CUDA_ERROR_NO_BINARY_FOR_GPU", "no kernel image is available for execution on the device"},
 	cu.ErrorPeerAccessUnsupported:    {"CUDA_ERROR_PEER_ACCESS_UNSUPPORTED", "peer access is not supported between these two devices"},
 	cu.ErrorInvalidHandle:            {"CUDA_ERROR_INVALID_HANDLE", "invalid resource handle"},
+	cu.ErrorIllegalState:             {"CUDA_ERROR_ILLEGAL_STATE", "the operation cannot be performed in the present state"},
 	cu.ErrorNotFound:                 {"CUDA_ERROR_NOT_FOUND", "named symbol not found"},
 	cu.ErrorNotReady:                 {"CUDA_ERROR_NOT_READY", "device not ready"},
 	cu.ErrorIllegalAddress:           {"CUDA_ERROR_ILLEGAL_ADDRESS", "an illegal memory access was encountered"},
@@ -62,7 +64,14 @@ var results = map[cu.Result]struct{ name, text string }{
 	errorTooManyPeers:                {"CUDA_ERROR_TOO_MANY_PEERS", "peer mapping resources exhausted"},
 	errorMisalignedAddress:           {"CUDA_ERROR_MISALIGNED_ADDRESS", "misaligned address"},
 	cu.ErrorLaunchFailed:             {"CUDA_ERROR_LAUNCH_FAILED", "unspecified launch failure"},
-	errorNotSupported:                {"CUDA_ERROR_NOT_SUPPORTED", "operation not supported"},
+	cu.ErrorNotSupported:             {"CUDA_ERROR_NOT_SUPPORTED", "operation not supported"},
+	cu.ErrorStreamCaptureUnsupported: {"CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED", "operation not permitted when stream is capturing"},
+	cu.ErrorStreamCaptureInvalidated: {"CUDA_ERROR_STREAM_CAPTURE_INVALIDATED", "operation failed due to a previous error during capture"},
+	cu.ErrorStreamCaptureMerge:       {"CUDA_ERROR_STREAM_CAPTURE_MERGE", "operation would result in a merge of separate capture sequences"},
+	cu.ErrorStreamCaptureIsolation:   {"CUDA_ERROR_STREAM_CAPTURE_ISOLATION", "dependency created on uncaptured work in another stream"},
+	cu.ErrorStreamCaptureImplicit:    {"CUDA_ERROR_STREAM_CAPTURE_IMPLICIT", "operation would make the legacy stream depend on a capturing blocking stream"},
+	cu.ErrorCapturedEvent:            {"CUDA_ERROR_CAPTURED_EVENT", "operation not permitted on an event last recorded in a capturing stream"},
+	cu.ErrorStreamCaptureWrongThread: {"CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD", "attempt to terminate a thread-local capture sequence from another thread"},
 	errorUnknown:                     {"CUDA_ERROR_UNKNOWN", "unknown error"},
 }
 

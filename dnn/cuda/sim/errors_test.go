@@ -206,7 +206,7 @@ func TestLaunches(t *testing.T) {
 		"too many":        {1, 1025, 0, params, cu.ErrorInvalidValue},
 		"too many blocks": {1 << 31, 1, 0, params, cu.ErrorInvalidValue},
 		"too much shared": {1, 1, 48<<10 + 1, params, cu.ErrorInvalidValue},
-		"no arguments":    {1, 1, 0, nil, errorNotSupported},
+		"no arguments":    {1, 1, 0, nil, cu.ErrorNotSupported},
 	} {
 		if got := r.f.LaunchKernel(f, test.blocks, 1, 1, test.threads, 1, 1, test.shared, 0, test.params, nil); got != test.want {
 			t.Errorf("%s: %v", name, results[got].name)

@@ -60,7 +60,7 @@ func readCubin(image unsafe.Pointer) (arch string, kernels []string, ok bool) {
 }
 
 func (m *Machine) moduleLoadData(h *cu.CUModule, image unsafe.Pointer) cu.Result {
-	return m.in(func(c *cudaContext) cu.Result {
+	return m.in(outside(m, func(c *cudaContext) cu.Result {
 		if h == nil || image == nil {
 			return cu.ErrorInvalidValue
 		}
@@ -74,11 +74,11 @@ func (m *Machine) moduleLoadData(h *cu.CUModule, image unsafe.Pointer) cu.Result
 		}
 		*h = cu.CUModule(m.issue(&module{ctx: c, kernels: names}, "module of GPU %d", c.gpu.ordinal))
 		return cu.Success
-	})
+	}))
 }
 
 func (m *Machine) moduleUnload(h cu.CUModule) cu.Result {
-	return m.ending(func(c *cudaContext) cu.Result {
+	return m.ending(outside(m, func(c *cudaContext) cu.Result {
 		mod, ok := find[*module](m, uintptr(h))
 		if !ok || mod.ctx != c {
 			return cu.ErrorInvalidHandle
@@ -88,7 +88,7 @@ func (m *Machine) moduleUnload(h cu.CUModule) cu.Result {
 			delete(m.things, f)
 		}
 		return cu.Success
-	})
+	}))
 }
 
 func (m *Machine) moduleGetFunction(h *cu.CUFunction, mh cu.CUModule, name *byte) cu.Result {
@@ -131,8 +131,8 @@ func (m *Machine) launchKernel(fh cu.CUFunction, gridX, gridY, gridZ, blockX, bl
 		}
 		args, err := kernels.Decode(f.name, params)
 		if err != nil {
-			m.hints[errorNotSupported] = err.Error()
-			return errorNotSupported
+			m.hints[cu.ErrorNotSupported] = err.Error()
+			return cu.ErrorNotSupported
 		}
 		m.task(s, "kernel "+f.name, func(a *access) {
 			if f.module.unloaded {

@@ -19,6 +19,8 @@ type work struct {
 	what   string  // for messages
 	after  []point // that must be reached before
 	knows  clock
+	launch bool // whether it counts as launched
+	number int  // of those that do
 	run    func() *fault
 }
 
@@ -33,6 +35,7 @@ type stream struct {
 	done     uint64 // of them
 	knows    clock  // what comes before the next one
 	priority uint64
+	capture  *capture // nil unless the stream captures
 }
 
 // point is a place in a stream: after so many pieces of its work.
@@ -66,8 +69,16 @@ func (m *Machine) policy() policy { return policy(m.options.Seed) % policies }
 // wait for it, as for real GPUs, where there are about as many.
 const maxQueue = 1024
 
-// enqueue puts work into a stream.
+// enqueue puts work into a stream, or into the graph that the stream captures.
 func (m *Machine) enqueue(s *stream, w work) {
+	if s.capture != nil {
+		s.capture.work = append(s.capture.work, w)
+		return
+	}
+	if w.launch {
+		m.tasks++
+		w.number = m.tasks
+	}
 	switch first := s.ctx.first; {
 	case s == first: // the default stream waits for all ordered ones, and they for it
 		for _, other := range m.streams {
@@ -166,7 +177,11 @@ func (m *Machine) runOne(s *stream) {
 	m.clock += ns
 	if s.ctx.failed == cu.Success {
 		m.running = &w
-		if f := w.run(); f != nil {
+		f := m.strike(&w)
+		if f == nil {
+			f = w.run()
+		}
+		if f != nil {
 			m.fail(s.ctx, w.what, f)
 		}
 		m.running = nil
@@ -182,18 +197,23 @@ func (m *Machine) fail(c *cudaContext, what string, f *fault) {
 
 // task queues work that counts as launched: a kernel, or a call of a library.
 func (m *Machine) task(s *stream, what string, run func(a *access)) {
-	m.tasks++
-	n, faults := m.tasks, m.options.Faults
-	m.enqueue(s, work{what: what, run: func() *fault {
-		switch n {
-		case faults.FailLaunchAt:
-			return &fault{cu.ErrorLaunchFailed, fmt.Sprintf("launch number %d was to fail", n)}
-		case faults.LoseDeviceAt:
-			s.ctx.gpu.lost = true
-			return &fault{errorUnknown, fmt.Sprintf("at launch number %d the GPU was to fall off the bus", n)}
-		}
+	m.enqueue(s, work{what: what, launch: true, run: func() *fault {
 		a := &access{machine: m, ctx: s.ctx}
 		run(a)
 		return a.fault
 	}})
+}
+
+// strike returns the fault that was ordered for a piece of work.
+func (m *Machine) strike(w *work) *fault {
+	faults := m.options.Faults
+	switch {
+	case !w.launch:
+	case w.number == faults.FailLaunchAt:
+		return &fault{cu.ErrorLaunchFailed, fmt.Sprintf("launch number %d was to fail", w.number)}
+	case w.number == faults.LoseDeviceAt:
+		w.stream.ctx.gpu.lost = true
+		return &fault{errorUnknown, fmt.Sprintf("at launch number %d the GPU was to fall off the bus", w.number)}
+	}
+	return nil
 }

@@ -91,6 +91,7 @@ type Machine struct {
 	made     uintptr              // things so far
 	allocs   int                  // calls that take memory
 	tasks    int                  // kernels and library calls
+	graphs   int                  // launches of graphs
 	failures map[cu.Result]string // what made a context fail
 	hints    map[cu.Result]string // what else an error was about, until it is asked for
 	dnnSaid  map[int]string       // what cudnnGetLastErrorString has to say to each thread

@@ -4,14 +4,23 @@ import (
 	"alexnet/dnn/cuda/cu"
 )
 
-// stream returns what a handle stands for in a context; 0 is the default stream.
+// stream returns what a handle stands for in a context; 0 is the default stream,
+// which cannot be used while a stream that is ordered with it captures.
 func (m *Machine) stream(c *cudaContext, h cu.CUStream) (*stream, cu.Result) {
 	if h == 0 {
+		for _, s := range m.streams {
+			if s.ctx == c && s.ordered && s.capture != nil {
+				return nil, s.capture.refuse(cu.ErrorStreamCaptureImplicit)
+			}
+		}
 		return c.first, cu.Success
 	}
 	s, ok := find[*stream](m, uintptr(h))
-	if !ok || s.ctx != c {
+	switch {
+	case !ok || s.ctx != c:
 		return nil, cu.ErrorInvalidHandle
+	case s.capture != nil && s.capture.failed:
+		return nil, cu.ErrorStreamCaptureInvalidated
 	}
 	return s, cu.Success
 }
@@ -39,13 +48,14 @@ func (m *Machine) streamCreate(h *cu.CUStream, flags cu.StreamFlags) cu.Result {
 	})
 }
 
-// streamDestroy lets queued work finish, some time.
+// streamDestroy lets queued work finish, some time. What it captures is forgotten.
 func (m *Machine) streamDestroy(h cu.CUStream) cu.Result {
 	return m.ending(func(c *cudaContext) cu.Result {
 		s, ok := find[*stream](m, uintptr(h))
 		if !ok || s.ctx != c {
 			return cu.ErrorInvalidHandle
 		}
+		s.endCapture()
 		s.dead = true
 		drop[*stream](m, uintptr(h))
 		return cu.Success
@@ -53,14 +63,22 @@ func (m *Machine) streamDestroy(h cu.CUStream) cu.Result {
 }
 
 func (m *Machine) streamSynchronize(h cu.CUStream) cu.Result {
-	return m.streaming(h, func(s *stream) cu.Result {
+	return m.streaming(h, outside(m, func(s *stream) cu.Result {
+		if r := s.waitable(); r != cu.Success {
+			return r
+		}
 		m.reach(s.end())
 		return s.ctx.failed
-	})
+	}))
 }
 
 func (m *Machine) streamQuery(h cu.CUStream) cu.Result {
-	return m.streaming(h, func(s *stream) cu.Result { return m.query(s.end()) })
+	return m.streaming(h, outside(m, func(s *stream) cu.Result {
+		if r := s.waitable(); r != cu.Success {
+			return r
+		}
+		return m.query(s.end())
+	}))
 }
 
 // query reports whether a point is reached, after some progress, so that who asks
@@ -83,6 +101,17 @@ type event struct {
 	ctx   *cudaContext
 	timed bool
 	last  *record // nil if there is none
+
+	captured *capture // that it was recorded in last, in the place of a record
+}
+
+// recorded returns an error if the event was recorded last in a capture: then its
+// record is nothing that will be reached.
+func (e *event) recorded() cu.Result {
+	if e.captured != nil {
+		return e.captured.refuse(cu.ErrorCapturedEvent)
+	}
+	return cu.Success
 }
 
 // record is a point in a stream, and when it was reached.
@@ -130,6 +159,9 @@ func (m *Machine) eventRecord(h cu.CUEvent, sh cu.CUStream) cu.Result {
 		if r != cu.Success {
 			return r
 		}
+		if e.captured = s.capture; e.captured != nil {
+			return cu.Success
+		}
 		rec := &record{}
 		m.enqueue(s, work{what: "event", run: func() *fault {
 			rec.clock = m.clock
@@ -150,6 +182,8 @@ func (m *Machine) streamWaitEvent(sh cu.CUStream, h cu.CUEvent, flags uint32) cu
 			return cu.ErrorInvalidValue
 		case !ok:
 			return cu.ErrorInvalidHandle
+		case e.captured != nil || s.capture != nil:
+			return m.waitCaptured(s, e)
 		case e.last != nil:
 			m.enqueue(s, work{what: "wait", after: []point{e.last.point}, run: func() *fault { return nil }})
 		}
@@ -157,22 +191,46 @@ func (m *Machine) streamWaitEvent(sh cu.CUStream, h cu.CUEvent, flags uint32) cu
 	})
 }
 
+// waitCaptured is streamWaitEvent where the stream captures, or the event was
+// recorded in a capture. Within one stream there is nothing to wait for.
+func (m *Machine) waitCaptured(s *stream, e *event) cu.Result {
+	switch {
+	case e.captured == s.capture, e.captured == nil && e.last == nil:
+		return cu.Success
+	case e.captured == nil:
+		return s.capture.refuse(cu.ErrorStreamCaptureIsolation)
+	case e.captured.ended:
+		return cu.ErrorCapturedEvent
+	case s.capture != nil:
+		s.capture.refuse(cu.ErrorStreamCaptureMerge)
+		return e.captured.refuse(cu.ErrorStreamCaptureMerge)
+	}
+	m.hints[cu.ErrorNotSupported] = "a capture of more than one stream is not simulated"
+	return e.captured.refuse(cu.ErrorNotSupported)
+}
+
 func (m *Machine) eventSynchronize(h cu.CUEvent) cu.Result {
-	return m.eventing(h, func(e *event) cu.Result {
+	return m.eventing(h, outside(m, func(e *event) cu.Result {
+		if r := e.recorded(); r != cu.Success {
+			return r
+		}
 		if e.last != nil {
 			m.reach(e.last.point)
 		}
 		return e.ctx.failed
-	})
+	}))
 }
 
 func (m *Machine) eventQuery(h cu.CUEvent) cu.Result {
-	return m.eventing(h, func(e *event) cu.Result {
-		if e.last == nil {
+	return m.eventing(h, outside(m, func(e *event) cu.Result {
+		switch r := e.recorded(); {
+		case r != cu.Success:
+			return r
+		case e.last == nil:
 			return cu.Success
 		}
 		return m.query(e.last.point)
-	})
+	}))
 }
 
 func (m *Machine) eventElapsedTime(milliseconds *float32, start, end cu.CUEvent) cu.Result {
@@ -183,6 +241,8 @@ func (m *Machine) eventElapsedTime(milliseconds *float32, start, end cu.CUEvent)
 			return cu.ErrorInvalidValue
 		case !ok || b.ctx != a.ctx, !a.timed || !b.timed, a.last == nil || b.last == nil:
 			return cu.ErrorInvalidHandle
+		case a.captured != nil || b.captured != nil:
+			return cu.ErrorCapturedEvent
 		case !a.last.reached() || !b.last.reached():
 			return cu.ErrorNotReady
 		}

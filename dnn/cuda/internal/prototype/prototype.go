@@ -116,15 +116,16 @@ type Rules struct {
 
 // basic are C's own types on the machines that the libraries are for.
 var basic = map[string]reflect.Kind{
-	"char":          reflect.Uint8,
-	"unsigned char": reflect.Uint8,
-	"int":           reflect.Int32,
-	"unsigned int":  reflect.Uint32,
-	"int64_t":       reflect.Int64,
-	"uint64_t":      reflect.Uint64,
-	"size_t":        reflect.Uintptr,
-	"float":         reflect.Float32,
-	"double":        reflect.Float64,
+	"char":               reflect.Uint8,
+	"unsigned char":      reflect.Uint8,
+	"int":                reflect.Int32,
+	"unsigned int":       reflect.Uint32,
+	"unsigned long long": reflect.Uint64,
+	"int64_t":            reflect.Int64,
+	"uint64_t":           reflect.Uint64,
+	"size_t":             reflect.Uintptr,
+	"float":              reflect.Float32,
+	"double":             reflect.Float64,
 }
 
 // Check holds a table, a pointer to a structure of functions, against its
