@@ -29,8 +29,12 @@ var (
 func measureCeilings(ctx context.Context, d dnn.Device) (c Ceilings, err error) {
 	const rounds = 5
 	for n := 512; n <= mostSide; n *= 2 {
-		best, err := bestOf(ctx, d, rounds, dnn.FullForward{Full: dnn.Full{Batch: n, Groups: 1, In: n, Out: n}, X: 1, W: 2, B: 3, Y: 4},
-			[]int64{4 * int64(n) * int64(n), 4 * int64(n) * int64(n), 4 * int64(n), 4 * int64(n) * int64(n)})
+		full := dnn.Full{Batch: n, Groups: 1, In: n, Out: n}
+		if dnn.InBFloat16([]dnn.Device{d}) {
+			full.Format = dnn.BFloat16
+		}
+		side := full.Format.Bytes() * int64(n)
+		best, err := bestOf(ctx, d, rounds, dnn.FullForward{Full: full, X: 1, W: 2, B: 3, Y: 4}, []int64{side * int64(n), side * int64(n), side, side * int64(n)})
 		if err != nil {
 			return c, err
 		}

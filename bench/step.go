@@ -32,6 +32,7 @@ func NewStep(ctx context.Context, net *model.Net, devices []dnn.Device, o plan.O
 	for _, d := range devices {
 		names = append(names, d.Name())
 	}
+	o.BFloat16 = dnn.InBFloat16(devices)
 	s := &Step{}
 	if s.Program, err = plan.Compile(net, names, o); err != nil {
 		return nil, err

@@ -24,6 +24,13 @@ func (f Format) Bytes() int64 {
 	return 2
 }
 
+// InBFloat16 reports whether devices, which compute alike, want maps in bfloat16: they
+// say so by a method InBFloat16.
+func InBFloat16(devices []Device) bool {
+	d, ok := devices[0].(interface{ InBFloat16() bool })
+	return ok && d.InBFloat16()
+}
+
 // Fold makes the channels of an image, 3, into as many as tensor cores want: Side
 // x Side pixels become one, with zeros up to Channels. A convolution with stride
 // Side over the image is one with stride 1 over the folded image, with windows that

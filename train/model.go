@@ -60,7 +60,8 @@ func (m *Model) open(ctx context.Context, devices []dnn.Device, batch int, keep 
 	if err != nil {
 		return err
 	}
-	m.program, err = plan.Compile(m.Net, Names(devices), plan.Options{Batch: batch, Mode: plan.Test, MeanH: height, MeanW: width, Keep: keep})
+	m.program, err = plan.Compile(m.Net, Names(devices), plan.Options{
+		Batch: batch, Mode: plan.Test, MeanH: height, MeanW: width, Keep: keep, BFloat16: dnn.InBFloat16(devices)})
 	if err != nil {
 		return err
 	}

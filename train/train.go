@@ -162,7 +162,7 @@ func (r *run) check() error {
 
 func (r *run) prepare() (err error) {
 	info := r.Set.Info()
-	o := plan.Options{Batch: r.Net.Train.Batch, MeanH: info.Height, MeanW: info.Width}
+	o := plan.Options{Batch: r.Net.Train.Batch, MeanH: info.Height, MeanW: info.Width, BFloat16: dnn.InBFloat16(r.Devices)}
 	names := Names(r.Devices)
 	if r.train, err = plan.Compile(r.Net, names, o); err != nil {
 		return err

@@ -16,7 +16,7 @@ var checkCommand = &cli.Command{
 	Name:  "check",
 	Usage: "find the errors of a network file, and whether a data set fits it",
 	Flags: []cli.Flag{
-		configFlag(), setFlag(), devicesFlag(),
+		configFlag(), setFlag(), devicesFlag(), precisionFlag(),
 		&cli.StringFlag{Name: "data", Usage: "the data set's `FOLDER`, if it is to be checked too"},
 	},
 	Action: func(c *cli.Context) (err error) {
@@ -29,6 +29,9 @@ var checkCommand = &cli.Command{
 			return err
 		}
 		o := plan.Options{Batch: net.Train.Batch}
+		if o.BFloat16, err = inBFloat16(c); err != nil {
+			return err
+		}
 		if dir := c.String("data"); dir != "" {
 			set, err := loader.Open(dir)
 			if err != nil {

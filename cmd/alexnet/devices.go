@@ -19,6 +19,12 @@ func precisionFlag() cli.Flag {
 	return &cli.StringFlag{Name: "precision", Value: cuda.FP32.String(), Usage: "of convolutions and matrix products on a GPU: fp32, tf32 or bf16 (`P`)"}
 }
 
+// inBFloat16 reports whether -precision asks for plans in bfloat16.
+func inBFloat16(c *cli.Context) (bool, error) {
+	o, err := gpuOptions(c)
+	return o.Precision == cuda.BF16, err
+}
+
 func runFlags() []cli.Flag {
 	return []cli.Flag{
 		devicesFlag(),

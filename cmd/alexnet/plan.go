@@ -30,7 +30,7 @@ var planCommand = &cli.Command{
 		if c.Bool("estimate") {
 			return estimate(c)
 		}
-		for _, name := range []string{"data", "images", "test-images", "precision"} {
+		for _, name := range []string{"data", "images", "test-images"} {
 			if c.IsSet(name) {
 				return usagef("-%s is for -estimate", name)
 			}
@@ -56,6 +56,9 @@ var planCommand = &cli.Command{
 		}
 		if c.Bool("test") {
 			o.Mode = plan.Test
+		}
+		if o.BFloat16, err = inBFloat16(c); err != nil {
+			return err
 		}
 		p, err := plan.Compile(net, names, o)
 		if err != nil {

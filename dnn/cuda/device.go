@@ -90,6 +90,9 @@ func (d *Device) Memory() (free, total int64, err error) {
 	return d.ctx.MemGetInfo()
 }
 
+// InBFloat16 reports whether the device was opened for bfloat16; see dnn.InBFloat16.
+func (d *Device) InBFloat16() bool { return d.options.Precision == BF16 }
+
 // Name returns the name given to New.
 func (d *Device) Name() string { return d.name }
 

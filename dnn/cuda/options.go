@@ -6,14 +6,14 @@ import (
 )
 
 // Precision says with what numbers convolutions and matrix products are done.
-// Everything is kept in float32.
+// Parameters and their momentum are kept in float32.
 type Precision uint8
 
 // The precisions.
 const (
 	FP32 Precision = iota // float32 throughout
 	TF32                  // factors rounded to 10 bits of mantissa, sums in float32
-	BF16                  // factors rounded to 7 bits of mantissa, sums in float32
+	BF16                  // factors, and what lies between layers, rounded to 7 bits of mantissa, sums in float32; see plan
 )
 
 var precisions = [...]string{"fp32", "tf32", "bf16"}
