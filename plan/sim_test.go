@@ -228,6 +228,36 @@ func TestGraphsGiveTheSame(t *testing.T) {
 	}
 }
 
+// TestSimulatedGPUsInBFloat16: the same in bfloat16, whose maps are cut into columns
+// another way. That a wait is missing shows as a race.
+func TestSimulatedGPUsInBFloat16(t *testing.T) {
+	const seeds = 10
+	net := plan.SmallNet(t, 2)
+	for _, ordinals := range [][]int{{0, 1}, {0}} {
+		t.Run(fmt.Sprint(ordinals), func(t *testing.T) {
+			p, err := plan.Compile(net, []string{"sim:a", "sim:b"}[:len(ordinals)], plan.Options{Batch: simBatch, BFloat16: true})
+			check(t, err)
+			var want []uint32
+			for seed := range uint64(seeds) {
+				got, races := simulate(t, net, p, seed, ordinals...)
+				if want == nil {
+					want = got
+				}
+				if !slices.Equal(got, want) || len(races) > 0 {
+					t.Fatalf("seed %d gives other numbers, or races %v", seed, races)
+				}
+			}
+			for i := range p.Steps {
+				for j, w := range p.Steps[i].Waits {
+					if _, races := simulate(t, net, without(p, i, j), 1, ordinals...); len(races) == 0 {
+						t.Errorf("%s need not wait for %s, as far as one seed tells", p.StepName(i), p.StepName(w))
+					}
+				}
+			}
+		})
+	}
+}
+
 // without returns p without one wait of a step.
 func without(p *plan.Program, step, wait int) *plan.Program {
 	q := *p

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"math"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -77,6 +78,12 @@ func runSim(t *testing.T, dir string, net *model.Net, set *loader.Set, devices [
 // Nothing of them may be left afterwards, however the run ends.
 func simulate(t *testing.T, o sim.Options, dir string, net *model.Net, set *loader.Set, ordinals ...int) (out trained, err error) {
 	t.Helper()
+	return simulateWith(t, o, cuda.Options{}, ordinals, func(devices []dnn.Device) (trained, error) { return runSim(t, dir, net, set, devices) })
+}
+
+// simulateWith runs something on simulated GPUs that are opened with options.
+func simulateWith(t *testing.T, o sim.Options, gpu cuda.Options, ordinals []int, run func([]dnn.Device) (trained, error)) (out trained, err error) {
+	t.Helper()
 	m, err := sim.New(o)
 	check(t, err)
 	defer func() {
@@ -100,7 +107,8 @@ func simulate(t *testing.T, o sim.Options, dir string, net *model.Net, set *load
 		}
 	}()
 	for i, ordinal := range ordinals {
-		d, err := libs.New(fmt.Sprintf("sim:%d/%d", ordinal, i), ordinal, cuda.Options{KernelCache: t.TempDir()})
+		gpu.KernelCache = t.TempDir()
+		d, err := libs.New(fmt.Sprintf("sim:%d/%d", ordinal, i), ordinal, gpu)
 		if err != nil {
 			return out, err
 		}
@@ -109,7 +117,7 @@ func simulate(t *testing.T, o sim.Options, dir string, net *model.Net, set *load
 	if err := cuda.Connect(gpus); err != nil {
 		return out, err
 	}
-	return runSim(t, dir, net, set, devices)
+	return run(devices)
 }
 
 // openColumns returns the network and a data set for it.
@@ -168,6 +176,52 @@ func TestSimulatedGPUsTrainAsTheCPU(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestSimulatedGPUsTrainInBFloat16: the losses are those of float32, to rounding; one
+// GPU and two agree; and a run that was interrupted leaves the very bits of one that
+// was not, with CUDA graphs and without.
+func TestSimulatedGPUsTrainInBFloat16(t *testing.T) {
+	const tolerance = 2e-2
+	net, set := openColumns(t)
+	_, _, cpus := open(t, "cpu")
+	want, err := runSim(t, t.TempDir(), net, set, cpus)
+	check(t, err)
+	half := func(o cuda.Options, ordinals []int, stops ...int64) trained {
+		t.Helper()
+		o.Precision = cuda.BF16
+		dir := filepath.Join(t.TempDir(), "run")
+		var out trained
+		for i, stop := range append(stops, simSteps) {
+			out, err = simulateWith(t, sim.Options{GPUs: 2}, o, ordinals, func(devices []dnn.Device) (out trained, err error) {
+				c := config(t, net, set, devices, func(m metrics.Metric) { out.losses = append(out.losses, m.Loss) })
+				c.Text, c.Dir, c.Steps, c.Resume = halves, dir, stop, i > 0
+				if err := Run(t.Context(), c); err != nil {
+					return out, err
+				}
+				read, err := checkpoint.Read(filepath.Join(dir, Newest))
+				check(t, err)
+				out.tensors = read.Tensors
+				return out, nil
+			})
+			check(t, err)
+		}
+		return out
+	}
+	one := half(cuda.Options{}, []int{0})
+	if e := relative(want.losses, one.losses); !(e <= tolerance) || e == 0 {
+		t.Errorf("losses %v, in float32 %v", one.losses, want.losses)
+	}
+	if two := half(cuda.Options{}, []int{0, 1}); !(relative(one.losses, two.losses) <= tolerance) {
+		t.Errorf("losses on two GPUs %v, on one %v", two.losses, one.losses)
+	}
+	for name, again := range map[string]trained{"resumed": half(cuda.Options{}, []int{0}, 5), "without graphs": half(cuda.Options{NoGraphs: true}, []int{0})} {
+		for i, x := range one.tensors {
+			if y := again.tensors[i]; x.Name != y.Name || !slices.Equal(x.Data, y.Data) {
+				t.Errorf("%s: %s differs", name, x.Name)
+			}
+		}
 	}
 }
 
