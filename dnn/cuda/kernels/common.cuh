@@ -81,13 +81,20 @@ __device__ inline void load(const bfloat16 *from, float *v)
         v[n] = widen(p.v[n]);
 }
 
+// store writes words of two, which compilers join more readily than halves of them.
 template <int N>
 __device__ inline void store(bfloat16 *to, const float *v)
 {
-    pack<bfloat16, N> p;
-    for (int n = 0; n < N; n++)
-        p.v[n] = narrow(v[n]);
-    *(pack<bfloat16, N> *)to = p;
+    pack<unsigned, N / 2> p;
+    for (int n = 0; n < N / 2; n++)
+        p.v[n] = narrow(v[2 * n]) | (unsigned)narrow(v[2 * n + 1]) << 16;
+    *(pack<unsigned, N / 2> *)to = p;
+}
+
+template <>
+__device__ inline void store<1>(bfloat16 *to, const float *v)
+{
+    *to = narrow(*v);
 }
 
 // aligned reports whether tensors start where packs of eight may.

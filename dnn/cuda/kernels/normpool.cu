@@ -7,15 +7,23 @@
 // Threads take 8 channels of a pixel where channels come in eights and the sums are
 // of five, as in the paper; else one.
 
-// powers: s^-0.75 by two reciprocal square roots, which GPUs have in hardware.
-__device__ inline float lowered(float s, float beta)
-{
-    if (beta == 0.75f) {
-        float r = rsqrtf(s);
-        return r * r * rsqrtf(r);
+// lowered is s^-beta and 1/s. For the paper's beta both come of reciprocal square
+// roots, which GPUs have in hardware.
+struct lowered {
+    float power, inverse;
+
+    __device__ lowered(float s, float beta)
+    {
+        if (beta == 0.75f) {
+            float r = rsqrtf(s);
+            inverse = r * r;
+            power = inverse * rsqrtf(r);
+        } else {
+            inverse = 1 / s;
+            power = ::power(s, beta);
+        }
     }
-    return power(s, beta);
-}
+};
 
 // normed is what makes the numbers of a pixel, at x, from those around them.
 struct normed {
@@ -56,12 +64,12 @@ struct normed {
             float sum = 0;
             for (int m = n; m < n + 5; m++)
                 sum += v[m] * v[m];
-            y[n] = v[n + 2] * lowered(k + alpha * sum, beta);
+            y[n] = v[n + 2] * lowered(k + alpha * sum, beta).power;
         }
     }
     __device__ void forward(const bfloat16 *x, int channel, float (&y)[1]) const
     {
-        y[0] = widen(x[channel]) * lowered(scale(x, channel), beta);
+        y[0] = widen(x[channel]) * lowered(scale(x, channel), beta).power;
     }
 };
 
@@ -141,11 +149,12 @@ struct unpooled {
     }
 };
 
-// backward makes 8 channels of a pixel at x.
+// backward makes 8 channels of a pixel at x. The loops are unrolled so that what is
+// indexed stays in registers.
 __device__ inline void norm_backward(const normed &norm, const unpooled &pool, const bfloat16 *x, int first, float *v, float (&dx)[8])
 {
     range group = group_of(first, norm.maps);
-    float near[16], g[12], powers[12];
+    float near[16], g[12], powers[12], terms[12];
     norm.near<4>(x, first, near);
     for (int n = 0; n < 2; n++)
         g[n] = g[10 + n] = 0;
@@ -154,17 +163,20 @@ __device__ inline void norm_backward(const normed &norm, const unpooled &pool, c
         pool.gather<2>(first - 2, g);
     if (first + 8 < group.to)
         pool.gather<2>(first + 8, g + 10);
-    float terms[12];
+#pragma unroll
     for (int j = 0; j < 12; j++) { // channels first - 2 to first + 9
         float sum = 0;
+#pragma unroll
         for (int m = j; m < j + 5; m++)
             sum += near[m] * near[m];
-        float s = norm.k + norm.alpha * sum;
-        powers[j] = lowered(s, norm.beta);
-        terms[j] = g[j] * near[j + 2] * powers[j] / s;
+        lowered s(norm.k + norm.alpha * sum, norm.beta);
+        powers[j] = s.power;
+        terms[j] = g[j] * near[j + 2] * s.power * s.inverse;
     }
+#pragma unroll
     for (int n = 0; n < 8; n++) {
         float sum = 0;
+#pragma unroll
         for (int m = n; m < n + 5; m++)
             sum += terms[m];
         v[n] = near[n + 4];
@@ -178,14 +190,15 @@ __device__ inline void norm_backward(const normed &norm, const unpooled &pool, c
     range takers = around(channel, norm.size - 1 - norm.size / 2, norm.size / 2, group_of(channel, norm.maps));
     float sum = 0, own = 0;
     for (int m = takers.from; m < takers.to; m++) {
-        float g, s = norm.scale(x, m);
+        lowered s(norm.scale(x, m), norm.beta);
+        float g;
         pool.gather<1>(m, &g);
-        sum += g * widen(x[m]) * lowered(s, norm.beta) / s;
+        sum += g * widen(x[m]) * s.power * s.inverse;
         if (m == channel)
             own = g;
     }
     v[0] = widen(x[channel]);
-    dx[0] = own * lowered(norm.scale(x, channel), norm.beta) - 2 * norm.alpha * norm.beta * v[0] * sum;
+    dx[0] = own * lowered(norm.scale(x, channel), norm.beta).power - 2 * norm.alpha * norm.beta * v[0] * sum;
 }
 
 template <int N>
