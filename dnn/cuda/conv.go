@@ -133,13 +133,13 @@ var errNoAlgorithm = errors.New("there is no algorithm for it")
 
 // convolution describes a convolution and chooses its algorithm. Where cuDNN has
 // none for bfloat16, it is done in TF32, on copies.
-func (p *preparation) convolution(o dnn.Conv, ask func(*conv) ([]cudnn.Perf, error),
+func (p *preparation) convolution(what string, o dnn.Conv, ask func(*conv) ([]cudnn.Perf, error),
 	find func(c *conv, x, w, y, space cu.DevicePtr, bytes int64) ([]cudnn.Perf, error)) (c *conv, algo cudnn.Perf, err error) {
 	for _, done := range []dnn.Format{o.Format, dnn.Float32} {
 		if c, err = p.conv(o, done); err != nil {
 			return nil, algo, err
 		}
-		if algo, err = c.algorithm(p, ask, find); !errors.Is(err, errNoAlgorithm) || done == dnn.Float32 {
+		if algo, err = c.algorithm(p, what, ask, find); !errors.Is(err, errNoAlgorithm) || done == dnn.Float32 {
 			return c, algo, err
 		}
 	}
@@ -148,13 +148,17 @@ func (p *preparation) convolution(o dnn.Conv, ask func(*conv) ([]cudnn.Perf, err
 
 // algorithm chooses one: among those that the library thinks best or, when the
 // device tunes itself, those that find has measured, in memory of its own since
-// measuring overwrites results.
-func (c *conv) algorithm(p *preparation, ask func(*conv) ([]cudnn.Perf, error),
+// measuring overwrites results. What was measured once is remembered.
+func (c *conv) algorithm(p *preparation, what string, ask func(*conv) ([]cudnn.Perf, error),
 	find func(c *conv, x, w, y, space cu.DevicePtr, bytes int64) ([]cudnn.Perf, error)) (cudnn.Perf, error) {
 	var list []cudnn.Perf
 	var err error
-	if p.device.options.Autotune {
-		bytes := p.device.options.workspace()
+	bytes, tune := p.device.options.workspace(), p.device.options.Autotune
+	key := fmt.Sprintf("%s: %v in %v, workspace %d", what, c, c.precision, bytes)
+	if known, ok := p.device.tuned.Convolutions[key]; tune && ok {
+		return c.choose(p, []cudnn.Perf{known})
+	}
+	if tune {
 		err = p.borrow([]int64{4 * c.inputs(), 4 * c.weights(), 4 * c.outputs(), bytes}, func(at []cu.DevicePtr) (err error) {
 			list, err = find(c, at[0], at[1], at[2], at[3], bytes)
 			return err
@@ -168,7 +172,12 @@ func (c *conv) algorithm(p *preparation, ask func(*conv) ([]cudnn.Perf, error),
 	if err != nil {
 		return cudnn.Perf{}, fmt.Errorf("algorithms for %s: %w", c, err)
 	}
-	return c.choose(p, list)
+	best, err := c.choose(p, list)
+	if tune && err == nil {
+		p.device.tuned.Convolutions[key] = best
+		p.device.tuned.write()
+	}
+	return best, err
 }
 
 // choose takes the best of the algorithms, which come best first, that stays
@@ -197,7 +206,7 @@ func (c *conv) String() string {
 
 func (p *preparation) convForward(o dnn.ConvForward) (binding, error) {
 	h := p.device.dnn
-	c, algo, err := p.convolution(o.Conv, func(c *conv) ([]cudnn.Perf, error) {
+	c, algo, err := p.convolution("forward", o.Conv, func(c *conv) ([]cudnn.Perf, error) {
 		return h.ForwardAlgorithms(c.x, c.w, c.desc, c.y)
 	}, func(c *conv, x, w, y, space cu.DevicePtr, bytes int64) ([]cudnn.Perf, error) {
 		return h.FindForwardAlgorithms(c.x, x, c.w, w, c.desc, c.y, y, space, bytes)
@@ -279,7 +288,7 @@ func (c *conv) afterwards(p *preparation, relu bool, b, y operand) (binding, err
 
 func (p *preparation) convBackwardData(o dnn.ConvBackwardData) (binding, error) {
 	h := p.device.dnn
-	c, algo, err := p.convolution(o.Conv, func(c *conv) ([]cudnn.Perf, error) {
+	c, algo, err := p.convolution("gradient by data", o.Conv, func(c *conv) ([]cudnn.Perf, error) {
 		return h.BackwardDataAlgorithms(c.w, c.y, c.desc, c.x)
 	}, func(c *conv, x, w, y, space cu.DevicePtr, bytes int64) ([]cudnn.Perf, error) {
 		return h.FindBackwardDataAlgorithms(c.w, w, c.y, y, c.desc, c.x, x, space, bytes)
@@ -298,7 +307,7 @@ func (p *preparation) convBackwardData(o dnn.ConvBackwardData) (binding, error) 
 
 func (p *preparation) convBackwardWeights(o dnn.ConvBackwardWeights) (binding, error) {
 	h := p.device.dnn
-	c, algo, err := p.convolution(o.Conv, func(c *conv) ([]cudnn.Perf, error) {
+	c, algo, err := p.convolution("gradient by weights", o.Conv, func(c *conv) ([]cudnn.Perf, error) {
 		return h.BackwardFilterAlgorithms(c.x, c.y, c.desc, c.w)
 	}, func(c *conv, x, w, y, space cu.DevicePtr, bytes int64) ([]cudnn.Perf, error) {
 		return h.FindBackwardFilterAlgorithms(c.x, x, c.y, y, c.desc, c.w, w, space, bytes)

@@ -21,6 +21,7 @@ type Device struct {
 	kernels *kernels.Module
 	blas    *cublaslt.Handle
 	dnn     *cudnn.Handle // to ask for algorithms
+	tuned   *tuned        // if algorithms are measured
 	open    struct{ streams, buffers, hosts int }
 	closed  bool
 	failed  bool // the GPU has said so
@@ -58,8 +59,18 @@ func (d *Device) start(ordinal int) error {
 	if d.blas, err = d.libs.CuBLASLt.NewHandle(d.ctx); err != nil {
 		return err
 	}
-	d.dnn, err = d.libs.CuDNN.NewHandle(d.ctx)
-	return err
+	if d.dnn, err = d.libs.CuDNN.NewHandle(d.ctx); err != nil {
+		return err
+	}
+	d.tuned = &tuned{}
+	if d.options.Autotune {
+		name, err := d.libs.Driver.Name(gpu)
+		if err != nil {
+			return err
+		}
+		d.tuned = newTuned(d.options.KernelCache, d.libs, name)
+	}
+	return nil
 }
 
 // Connect lets each of the devices reach the memory of the others, where their

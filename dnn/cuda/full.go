@@ -3,6 +3,7 @@ package cuda
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"alexnet/dnn"
@@ -104,21 +105,42 @@ func (f *full) alignment(first, stride cu.DevicePtr) int {
 }
 
 // tune gives the products, which are all alike, the algorithm that is fastest on
-// the device.
+// the device, or was when it was measured.
 func (p *preparation) tune(list []*cublaslt.Matmul, m cublaslt.Product, limit int64) error {
+	key := fmt.Sprintf("%v, workspace %d", m, limit)
+	offers := list[0].Algorithms()
+	known, ok := p.device.tuned.Products[key]
+	best := slices.IndexFunc(offers, func(o cublaslt.HeuristicResult) bool { return ok && o.Algo == known })
+	if best < 0 {
+		var err error
+		if best, err = p.fastest(list[0], m, limit); err != nil {
+			return err
+		}
+		p.device.tuned.Products[key] = offers[best].Algo
+		p.device.tuned.write()
+	}
+	for _, product := range list {
+		product.SetAlgorithm(offers[best])
+	}
+	return nil
+}
+
+// fastest measures the algorithms of a product and returns which is the fastest.
+func (p *preparation) fastest(product *cublaslt.Matmul, m cublaslt.Product, limit int64) (best int, err error) {
 	size := func(m cublaslt.Matrix) int64 { return 4 * int64(m.LD) * int64(m.Cols) }
-	return p.borrow([]int64{size(m.A), size(m.B), size(m.D), limit}, func(at []cu.DevicePtr) error {
+	best = -1
+	err = p.borrow([]int64{size(m.A), size(m.B), size(m.D), limit}, func(at []cu.DevicePtr) error {
 		clock, err := p.device.newClock()
 		if err != nil {
 			return err
 		}
 		defer clock.close()
-		best, fastest := -1, time.Duration(0)
+		fastest := time.Duration(0)
 		var failed error
-		for i, algorithm := range list[0].Algorithms() {
-			list[0].SetAlgorithm(algorithm)
+		for i, algorithm := range product.Algorithms() {
+			product.SetAlgorithm(algorithm)
 			took, err := clock.time(func(s *cu.Stream) error {
-				return list[0].Run(1, at[0], at[1], 0, at[2], at[3], limit, s)
+				return product.Run(1, at[0], at[1], 0, at[2], at[3], limit, s)
 			})
 			switch {
 			case errors.Is(err, cublaslt.NotSupported): // although it was offered
@@ -132,11 +154,9 @@ func (p *preparation) tune(list []*cublaslt.Matmul, m cublaslt.Product, limit in
 		if best < 0 {
 			return failed
 		}
-		for _, product := range list {
-			product.SetAlgorithm(list[0].Algorithms()[best])
-		}
 		return nil
 	})
+	return best, err
 }
 
 func (p *preparation) fullForward(o dnn.FullForward) (binding, error) {

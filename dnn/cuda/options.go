@@ -43,7 +43,8 @@ type Options struct {
 	// NoGraphs launches every operation by itself. Otherwise joined tasks are CUDA
 	// graphs.
 	NoGraphs bool
-	// KernelCache is the folder of compiled kernels; see kernels.Load.
+	// KernelCache is the folder of compiled kernels, and of what Autotune found out; see
+	// kernels.Load.
 	KernelCache string
 }
 
