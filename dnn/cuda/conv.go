@@ -252,7 +252,7 @@ func (c *conv) rectifier(p *preparation, relu bool, algo cudnn.Perf) (*cudnn.Act
 	err = p.borrow([]int64{size * c.inputs(), size * c.weights(), size * int64(c.Out.C), size * c.outputs(), max(int64(algo.Memory), 1)}, func(at []cu.DevicePtr) error {
 		return errors.Join(c.fused(p.device.dnn, a, algo, at[0], at[1], at[2], at[3], at[4]), p.device.ctx.Synchronize())
 	})
-	if errors.Is(err, cudnn.NotSupported) {
+	if errors.Is(err, cudnn.NotSupported) || errors.Is(err, cudnn.BadParam) {
 		return nil, nil
 	}
 	return a, err
