@@ -405,6 +405,8 @@ func TestBadInput(t *testing.T) {
 		{2, []string{"train", "-config", config, "-data", data, "surplus"}, []string{`what is "surplus"`}},
 		{2, []string{"devices", "surplus"}, []string{`what is "surplus"`}},
 		{2, []string{"plan", "-config", config, "-batch", "0"}, []string{"batch 0"}},
+		{2, []string{"plan", "-config", config, "-precision", "bf16"}, []string{"-precision is for GPUs"}},
+		{2, []string{"check", "-config", config, "-precision", "bf16"}, []string{"-precision is for GPUs"}},
 		{2, []string{"pack", "folder", "-test-fraction", "0", onlyOne, "-out", "x"}, []string{"-test-fraction 0"}},
 		{1, []string{"train", "-config", config, "-data", data, "-run", run + "x", "-set", "train.batch=1048576", "-set", "conv1.kernels=4096"}, []string{"memory for", "does not fit"}},
 		{2, []string{"train", "-config", config, "-data", data, "-run", run + "x", "-devices", "cpu,cpu,cpu"}, []string{"3 devices", "2 columns"}},
@@ -685,6 +687,12 @@ func TestPlanOfThePaper(t *testing.T) {
 	contains(t, text, "PeerCopy to cpu:1", "60,965,224")
 	dot, _ := alexnet(t, 0, "plan", "-config", "../../alexnet.net", "-dot", "-test")
 	contains(t, dot, "digraph", "Download probabilities")
+	half, _ := alexnet(t, 0, "plan", "-config", "../../alexnet.net", "-devices", "cuda:0", "-precision", "bf16")
+	contains(t, half, "NormPoolForward", "pool5        forward   Convert")
+	for precision, memory := range map[string]string{"tf32": "1.47 GiB", "bf16": "970.5 MiB"} {
+		out, _ := alexnet(t, 0, "check", "-config", "../../alexnet.net", "-devices", "cuda:0", "-precision", precision)
+		contains(t, out, "training at batch 128 takes "+memory+" on cuda:0")
+	}
 }
 
 func TestSmallCommands(t *testing.T) {
