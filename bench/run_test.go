@@ -39,6 +39,11 @@ func (l *launches) Launch(_ context.Context, first, _ int) error {
 	return l.fail
 }
 
+func (l *launches) Repeat(_ context.Context, step, times int) error {
+	l.all = append(l.all, slices.Repeat([]int{step}, times)...)
+	return l.fail
+}
+
 func (l *launches) Wait(context.Context) error {
 	l.waited++
 	if l.waited == 1 {
@@ -68,6 +73,11 @@ func TestPart(t *testing.T) {
 		if err := p.settle(t.Context(), l); err != nil || p.repeats != k.repeats || len(l.all) != k.runs || len(p.ms) > 0 {
 			t.Errorf("%+v: %v, %d repeats after %d runs", k, err, p.repeats, len(l.all))
 		}
+	}
+	// One operation is run twice more: then it is as it will be.
+	l = &launches{}
+	if p := (&part{first: 7, end: 8, least: time.Hour}); p.settle(t.Context(), l) != nil || len(l.all) != 3+2*mostRepeats || l.waited != 5 {
+		t.Errorf("to settle an operation it was run %d times in %d goes", len(l.all), l.waited)
 	}
 	l = &launches{slowFirst: 30 * time.Millisecond}
 	if p := (&part{least: 10 * time.Millisecond}); p.settle(t.Context(), l) != nil || p.repeats < 10 {

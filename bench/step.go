@@ -114,6 +114,11 @@ func (s *Step) Launch(ctx context.Context, first, end int) error {
 	return s.runner.Launch(ctx, s.Program, first, end, &s.host)
 }
 
+// Repeat issues one step of the program several times; see [plan.Runner.Repeat].
+func (s *Step) Repeat(ctx context.Context, step, times int) error {
+	return s.runner.Repeat(ctx, s.Program, step, times, &s.host)
+}
+
 // Wait waits for all that was issued.
 func (s *Step) Wait(ctx context.Context) error { return s.runner.Synchronize(ctx) }
 

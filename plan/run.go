@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"alexnet/dnn"
 )
@@ -23,7 +24,8 @@ type Runner struct {
 	work     []dnn.Buffer
 	programs map[*Program]*prepared
 	last     *Program
-	stale    bool        // parameters have been written since their copies were made
+	stale    bool // parameters have been written since their copies were made
+	repeats  map[repeat]*joined
 	owned    []io.Closer // what streams work with, in the order of making
 }
 
@@ -41,6 +43,12 @@ type joined struct {
 	task        dnn.Task
 }
 
+// repeat is an operation done a number of times.
+type repeat struct {
+	p           *Program
+	step, times int
+}
+
 // ready is a step with everything looked up.
 type ready struct {
 	stream   dnn.Stream
@@ -54,7 +62,7 @@ type Host [Slots][]byte
 // NewRunner takes memory and prepares the programs, which must be of the same
 // network on devices in the same order as devs. The devices remain the caller's.
 func NewRunner(devs []dnn.Device, programs ...*Program) (*Runner, error) {
-	r := &Runner{devices: devs, programs: map[*Program]*prepared{}}
+	r := &Runner{devices: devs, programs: map[*Program]*prepared{}, repeats: map[repeat]*joined{}}
 	if err := r.open(programs); err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
@@ -179,23 +187,10 @@ func (r *Runner) join(p *Program, out *prepared, segment []int) error {
 // host that these steps upload or download belong to the device until
 // [Runner.WaitLoss] or [Runner.Synchronize].
 func (r *Runner) Launch(ctx context.Context, p *Program, first, end int, host *Host) error {
-	if r.last != p { // programs share memory without knowing of each other
-		if err := r.Synchronize(ctx); err != nil {
-			return err
-		}
-		r.last = p
+	if err := r.turn(ctx, p); err != nil {
+		return err
 	}
 	ready := r.programs[p]
-	if r.stale {
-		r.stale = false
-		for d, copies := range ready.copies {
-			for _, task := range copies {
-				if err := r.streams[d][Compute].Launch(task); err != nil {
-					return fmt.Errorf("copies of parameters: %w", err)
-				}
-			}
-		}
-	}
 	for i := first; i < end; i++ {
 		if j := ready.joined[i]; j != nil && j.first >= first && j.last < end {
 			if i < j.last {
@@ -208,6 +203,58 @@ func (r *Runner) Launch(ctx context.Context, p *Program, first, end int, host *H
 		}
 		if err := ready.issue(p, i, host); err != nil {
 			return fmt.Errorf("%s: %w", p.StepName(i), err)
+		}
+	}
+	return nil
+}
+
+// Repeat issues a step several times. An operation is joined with itself, so that on a
+// GPU it costs the host one launch, and its time is not that of launches.
+func (r *Runner) Repeat(ctx context.Context, p *Program, step, times int, host *Host) error {
+	task := r.programs[p].steps[step].task
+	if task == nil || times == 1 {
+		for range times {
+			if err := r.Launch(ctx, p, step, step+1, host); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	key := repeat{p, step, times}
+	j := r.repeats[key]
+	if j == nil {
+		j = &joined{first: step, last: step}
+		var err error
+		if j.task, err = r.devices[p.Steps[step].Device].Join(slices.Repeat([]dnn.Task{task}, times)); err != nil {
+			return fmt.Errorf("%s: %w", p.StepName(step), err)
+		}
+		r.owned, r.repeats[key] = append(r.owned, j.task), j
+	}
+	if err := r.turn(ctx, p); err != nil {
+		return err
+	}
+	if err := r.programs[p].issueJoined(p, j); err != nil {
+		return fmt.Errorf("%s: %w", p.StepName(step), err)
+	}
+	return nil
+}
+
+// turn makes ready for steps of p.
+func (r *Runner) turn(ctx context.Context, p *Program) error {
+	if r.last != p { // programs share memory without knowing of each other
+		if err := r.Synchronize(ctx); err != nil {
+			return err
+		}
+		r.last = p
+	}
+	if r.stale {
+		r.stale = false
+		for d, copies := range r.programs[p].copies {
+			for _, task := range copies {
+				if err := r.streams[d][Compute].Launch(task); err != nil {
+					return fmt.Errorf("copies of parameters: %w", err)
+				}
+			}
 		}
 	}
 	return nil

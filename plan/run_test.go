@@ -2,6 +2,7 @@ package plan_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -115,6 +116,34 @@ func TestErrorsOfJoinedSteps(t *testing.T) {
 	last := first[len(first)-1]
 	check(t, r.Launch(t.Context(), p, 0, last, &host)) // without the last: one by one
 	check(t, r.Launch(t.Context(), p, first[0]+1, last+1, &host))
+}
+
+// TestRepeat: a step repeated is the step launched as often.
+func TestRepeat(t *testing.T) {
+	net := plan.SmallNet(t, 2)
+	update := func(times int, repeat bool) outcome {
+		return runWith(t, net, 2, eachStep, 1, plan.Options{Batch: smallBatch}, func(r *plan.Runner, p *plan.Program) {
+			for _, step := range []int{len(p.Steps) - 2, len(p.Steps) - 1} { // of each device
+				if repeat {
+					check(t, r.Repeat(t.Context(), p, step, times, &plan.Host{}))
+					continue
+				}
+				for range times {
+					check(t, r.Launch(t.Context(), p, step, step+1, &plan.Host{}))
+				}
+			}
+			check(t, r.Synchronize(t.Context()))
+		})
+	}
+	want, none := update(3, false), update(0, false)
+	for name, x := range update(3, true).params {
+		if !slices.Equal(x, want.params[name]) || slices.Equal(x, none.params[name]) {
+			t.Errorf("%s is not what three launches make of it", name)
+		}
+	}
+	if got := update(1, true); !slices.Equal(got.params["fc6.weight"], update(1, false).params["fc6.weight"]) {
+		t.Error("one repeat is not one launch")
+	}
 }
 
 // TestWaitLossReportsEarlierWork: labels that are no class make the loss worthless,
