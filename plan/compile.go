@@ -185,11 +185,11 @@ func (b *builder) tensor(part int, segment Segment, name string, shape ...int) d
 
 // maps makes a tensor for a batch of maps.
 func (b *builder) maps(part int, name string, f dnn.Format, s dnn.Shape) dnn.Tensor {
-	return b.in16(part, b.tensor(part, Work, name, b.Batch, s.C, s.H, s.W), f)
+	return b.inFormat(part, b.tensor(part, Work, name, b.Batch, s.C, s.H, s.W), f)
 }
 
-// in16 gives a tensor, made for float32, the size it has in a format.
-func (b *builder) in16(part int, t dnn.Tensor, f dnn.Format) dnn.Tensor {
+// inFormat gives a tensor, made for float32, the size it has in a format.
+func (b *builder) inFormat(part int, t dnn.Tensor, f dnn.Format) dnn.Tensor {
 	tensor := &b.Devices[part].Tensors[t]
 	tensor.Bytes = tensor.Bytes / dnn.Float32.Bytes() * f.Bytes()
 	return t
@@ -509,7 +509,7 @@ func (b *builder) inPlace(i int) bool {
 func (b *builder) conv(i int, w model.Window, groups int) dnn.Conv {
 	c := dnn.Conv{Batch: b.Batch, Groups: b.groups(i, groups), Format: b.format(i), In: b.inShape(i), Out: b.outShape(i), Window: window(w)}
 	if first, fold, ok := b.folding(); ok && i == first {
-		c.In, c.Window = b.folded(i, fold), dnn.Window{H: places(w.H, fold.Side), W: places(w.W, fold.Side), Stride: 1}
+		c.In, c.Window = b.folded(i, fold), dnn.Window{H: ceil(w.H, fold.Side), W: ceil(w.W, fold.Side), Stride: 1}
 	}
 	return c
 }
@@ -607,7 +607,7 @@ func (b *builder) gradientIn(i, part int, f dnn.Format, name string) dnn.Tensor 
 				}
 				slab := dnn.Slab{T: b.dIn[r][from], Offset: p.dst / each, Stride: stride}
 				if from != part {
-					received := b.in16(part, b.tensor(part, Work, fmt.Sprintf("%s from %s on %s", name, b.Net.Layers[r].Name, b.Devices[from].Name), b.Batch, p.width), f)
+					received := b.inFormat(part, b.tensor(part, Work, fmt.Sprintf("%s from %s on %s", name, b.Net.Layers[r].Name, b.Devices[from].Name), b.Batch, p.width), f)
 					b.step(i, Backward, from, Copy, Peer{From: slab.T, To: part, Dst: received, Rows: dnn.Rows{
 						Format: f, Count: rows, Width: p.width / each,
 						SrcOffset: p.dst / each, SrcStride: stride, DstStride: p.width / each}})

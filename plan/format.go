@@ -30,7 +30,8 @@ func (b *builder) format(i int) dnn.Format {
 	}
 	if i == model.InputIndex {
 		for r, l := range b.Net.Layers {
-			if slices.Contains(l.From, model.InputIndex) && b.reads(r) == dnn.Float32 {
+			_, any := l.Spec.(model.Activation) // which reads whatever there is
+			if slices.Contains(l.From, model.InputIndex) && !any && b.reads(r) == dnn.Float32 {
 				return dnn.Float32
 			}
 		}
@@ -111,7 +112,7 @@ func (b *builder) folding() (layer int, f dnn.Fold, ok bool) {
 		}
 		const eight = 8 // channels that tensor cores take at a time
 		layer, f.Side = i, s.Window.Stride
-		f.Channels = places(b.Net.Input.C*f.Side*f.Side, eight) * eight
+		f.Channels = ceil(b.Net.Input.C*f.Side*f.Side, eight) * eight
 	}
 	return layer, f, layer >= 0
 }
@@ -120,11 +121,11 @@ func (b *builder) folding() (layer int, f dnn.Fold, ok bool) {
 // the layer's windows see.
 func (b *builder) folded(i int, f dnn.Fold) dnn.Shape {
 	w, out := b.Net.Layers[i].Spec.(model.Conv).Window, b.Net.Layers[i].Out
-	return dnn.Shape{C: f.Channels, H: out.H - 1 + places(w.H, f.Side), W: out.W - 1 + places(w.W, f.Side)}
+	return dnn.Shape{C: f.Channels, H: out.H - 1 + ceil(w.H, f.Side), W: out.W - 1 + ceil(w.W, f.Side)}
 }
 
-// places returns n / size, rounded up.
-func places(n, size int) int { return (n + size - 1) / size }
+// ceil returns n / size, rounded up.
+func ceil(n, size int) int { return (n + size - 1) / size }
 
 // poolNormalises reports whether normalisation i is done by the pool that reads it.
 func (b *builder) poolNormalises(i int) bool {
@@ -167,7 +168,7 @@ func (b *builder) copy(i, part int) {
 	for n, t := range b.params[i][part] {
 		p, name := b.param(i, part, n), b.Devices[part].Tensors[t].Name
 		s := p.Kernels.Copied()
-		made := b.in16(part, b.tensor(part, State, name+" in bfloat16", p.Count, s.H, s.W, s.C), dnn.BFloat16)
+		made := b.inFormat(part, b.tensor(part, State, name+" in bfloat16", p.Count, s.H, s.W, s.C), dnn.BFloat16)
 		b.copies[i][part] = append(b.copies[i][part], made)
 		b.Devices[part].Copies = append(b.Devices[part].Copies, dnn.Narrow{Count: p.Count, Kernels: p.Kernels, X: t, Y: made})
 	}
@@ -205,5 +206,5 @@ func (b *builder) weightGradient(i, part int, p dnn.Param) dnn.Tensor {
 		return b.tensor(part, Work, "gradient of "+t.Name, t.Shape...)
 	}
 	s := p.Kernels.Copied()
-	return b.in16(part, b.tensor(part, Work, "gradient of "+t.Name, p.Count, s.H, s.W, s.C), dnn.BFloat16)
+	return b.inFormat(part, b.tensor(part, Work, "gradient of "+t.Name, p.Count, s.H, s.W, s.C), dnn.BFloat16)
 }

@@ -219,6 +219,32 @@ func TestPeerCopiesInBFloat16(t *testing.T) {
 	}
 }
 
+// TestImagesInBFloat16: whatever reads the images, on one device and on two, can be
+// planned and run.
+func TestImagesInBFloat16(t *testing.T) {
+	for name, first := range map[string]string{
+		"activation":    "relu\nconv 4 3x3 init 0.002",
+		"pool":          "maxpool 2x2 stride 2\nconv 4 3x3 init 0.002",
+		"local":         "local 4 3x3 init 0.002",
+		"norm and pool": "lrn size 3 alpha 0.1 beta 0.75 k 2\nmaxpool 2x2 stride 2\nconv 4 3x3 init 0.002",
+		"full":          "full 8 init 0.002",
+		"two":           "a conv 4 3x3 pad 1 init 0.002\nb conv 4 3x3 pad 1 from input init 0.002\nc conv 4 3x3 from a, b init 0.002",
+		"hanging over":  "conv 4 4x4 stride 3 ceil init 0.002",
+		"wide stride":   "conv 4 2x2 stride 3 init 0.002",
+	} {
+		net, err := dsl.Parse(name, []byte("net first\ninput 3x9x9\n"+first+"\nfull 4 init 0.1\nsoftmax\n"))
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		nothing := func(*plan.Runner, *plan.Program) {}
+		plain := runWith(t, net, 1, eachStep, 1, plan.Options{Batch: smallBatch}, nothing)
+		half := runWith(t, net, 1, eachStep, 1, plan.Options{Batch: smallBatch, BFloat16: true}, nothing)
+		if d := math.Abs(half.losses[0]-plain.losses[0]) / plain.losses[0]; !(d <= 0.02) {
+			t.Errorf("%s: the loss is %g, in float32 %g", name, half.losses[0], plain.losses[0])
+		}
+	}
+}
+
 // TestKeepInBFloat16: a layer that is to be looked at can be, in float32 and with
 // channels first, even one that a pool would have done.
 func TestKeepInBFloat16(t *testing.T) {
