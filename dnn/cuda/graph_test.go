@@ -10,9 +10,7 @@ import (
 	"alexnet/dnn"
 	"alexnet/dnn/cuda"
 	"alexnet/dnn/cuda/cu"
-	"alexnet/dnn/cuda/cublaslt"
 	"alexnet/dnn/cuda/cudnn"
-	"alexnet/dnn/cuda/nvrtc"
 	"alexnet/dnn/cuda/sim"
 	"alexnet/internal/philox"
 	"alexnet/internal/raw"
@@ -146,7 +144,8 @@ func newGraphs(t *testing.T, o cuda.Options) *graphs {
 			t.Error(err)
 		}
 	})
-	g := &graphs{T: t, driver: m.Driver(), dnn: m.CuDNN()}
+	g := &graphs{T: t}
+	libs := tabled(t, m, func(made *tables) { g.driver, g.dnn = made.driver, made.dnn })
 	f := *g.driver
 	g.driver.StreamBeginCapture = func(s cu.CUStream, mode cu.CaptureMode) cu.Result {
 		g.captures++
@@ -160,15 +159,6 @@ func newGraphs(t *testing.T, o cuda.Options) *graphs {
 		g.launched++
 		return f.GraphLaunch(e, s)
 	}
-	var libs cuda.Libraries
-	libs.Driver, err = cu.New(g.driver, "sim")
-	check(t, err)
-	libs.CuDNN, err = cudnn.New(g.dnn, "sim")
-	check(t, err)
-	libs.CuBLASLt, err = cublaslt.New(m.CuBLASLt(), "sim")
-	check(t, err)
-	libs.NVRTC, err = nvrtc.New(m.NVRTC(), "sim")
-	check(t, err)
 	o.KernelCache = t.TempDir()
 	g.device, err = libs.New("gpu", 0, o)
 	check(t, err)

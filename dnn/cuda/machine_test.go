@@ -4,6 +4,10 @@ import (
 	"testing"
 
 	"alexnet/dnn/cuda"
+	"alexnet/dnn/cuda/cu"
+	"alexnet/dnn/cuda/cublaslt"
+	"alexnet/dnn/cuda/cudnn"
+	"alexnet/dnn/cuda/nvrtc"
 	"alexnet/dnn/cuda/sim"
 )
 
@@ -30,6 +34,31 @@ func simulated(t testing.TB, o sim.Options) *cuda.Libraries {
 	l, err := m.Libraries()
 	check(t, err)
 	return l
+}
+
+// tables are the function tables of simulated GPUs, of which a test may change some.
+type tables struct {
+	driver *cu.Functions
+	dnn    *cudnn.Functions
+	blas   *cublaslt.Functions
+}
+
+// tabled returns the libraries that changed tables make.
+func tabled(t testing.TB, m *sim.Machine, change func(f *tables)) *cuda.Libraries {
+	t.Helper()
+	f := &tables{m.Driver(), m.CuDNN(), m.CuBLASLt()}
+	change(f)
+	var l cuda.Libraries
+	var err error
+	l.Driver, err = cu.New(f.driver, "sim")
+	check(t, err)
+	l.CuDNN, err = cudnn.New(f.dnn, "sim")
+	check(t, err)
+	l.CuBLASLt, err = cublaslt.New(f.blas, "sim")
+	check(t, err)
+	l.NVRTC, err = nvrtc.New(m.NVRTC(), "sim")
+	check(t, err)
+	return &l
 }
 
 // real returns the libraries of this machine, if it has as many GPUs.

@@ -10,7 +10,6 @@ import (
 	"alexnet/dnn/cuda/cu"
 	"alexnet/dnn/cuda/cublaslt"
 	"alexnet/dnn/cuda/cudnn"
-	"alexnet/dnn/cuda/nvrtc"
 	"alexnet/dnn/cuda/sim"
 	"alexnet/internal/testenv"
 )
@@ -27,16 +26,9 @@ func TestSteady(t *testing.T) {
 	m, err := sim.New(sim.Options{GPUs: 2})
 	check(t, err)
 	defer func() { check(t, m.Close()) }()
-	driver, dnnTable, blas := m.Driver(), m.CuDNN(), m.CuBLASLt()
-	var libs cuda.Libraries
-	libs.Driver, err = cu.New(driver, "sim")
-	check(t, err)
-	libs.CuDNN, err = cudnn.New(dnnTable, "sim")
-	check(t, err)
-	libs.CuBLASLt, err = cublaslt.New(blas, "sim")
-	check(t, err)
-	libs.NVRTC, err = nvrtc.New(m.NVRTC(), "sim")
-	check(t, err)
+	var f tables
+	libs := tabled(t, m, func(made *tables) { f = *made })
+	driver, dnnTable, blas := f.driver, f.dnn, f.blas
 	savedDriver, savedDNN, savedBLAS := *driver, *dnnTable, *blas
 
 	for _, p := range []cuda.Precision{cuda.FP32, cuda.BF16} {

@@ -8,10 +8,6 @@ import (
 
 	"alexnet/dnn"
 	"alexnet/dnn/cuda"
-	"alexnet/dnn/cuda/cu"
-	"alexnet/dnn/cuda/cublaslt"
-	"alexnet/dnn/cuda/cudnn"
-	"alexnet/dnn/cuda/nvrtc"
 	"alexnet/dnn/cuda/sim"
 )
 
@@ -28,28 +24,12 @@ func TestTunedOnce(t *testing.T) {
 		m, err := sim.New(sim.Options{GPUs: 1})
 		check(t, err)
 		defer func() { check(t, m.Close()) }()
-		driver, table, blas := m.Driver(), m.CuDNN(), m.CuBLASLt()
-		count := func(f any, n *int) {
-			v := reflect.ValueOf(f).Elem()
-			old := reflect.ValueOf(v.Interface())
-			v.Set(reflect.MakeFunc(v.Type(), func(args []reflect.Value) []reflect.Value {
-				*n++
-				return old.Call(args)
-			}))
-		}
-		count(&table.FindConvolutionForwardAlgorithmEx, &found)
-		count(&table.FindConvolutionBackwardDataAlgorithmEx, &found)
-		count(&table.FindConvolutionBackwardFilterAlgorithmEx, &found)
-		count(&blas.Matmul, &timed)
-		var libs cuda.Libraries
-		libs.Driver, err = cu.New(driver, "sim")
-		check(t, err)
-		libs.CuDNN, err = cudnn.New(table, "sim")
-		check(t, err)
-		libs.CuBLASLt, err = cublaslt.New(blas, "sim")
-		check(t, err)
-		libs.NVRTC, err = nvrtc.New(m.NVRTC(), "sim")
-		check(t, err)
+		libs := tabled(t, m, func(f *tables) {
+			count(&f.dnn.FindConvolutionForwardAlgorithmEx, &found)
+			count(&f.dnn.FindConvolutionBackwardDataAlgorithmEx, &found)
+			count(&f.dnn.FindConvolutionBackwardFilterAlgorithmEx, &found)
+			count(&f.blas.Matmul, &timed)
+		})
 		d, err := libs.New("gpu", 0, cuda.Options{Autotune: autotune, KernelCache: dir})
 		check(t, err)
 		mem, err := d.NewBuffer(1 << 20)
@@ -95,4 +75,13 @@ func TestTunedOnce(t *testing.T) {
 			t.Errorf("with %q in the file %d searches, want %d", damage, again, found)
 		}
 	}
+}
+
+// count has calls of a function counted.
+func count[F any](f *F, n *int) {
+	old := reflect.ValueOf(*f)
+	*f = reflect.MakeFunc(old.Type(), func(args []reflect.Value) []reflect.Value {
+		*n++
+		return old.Call(args)
+	}).Interface().(F)
 }

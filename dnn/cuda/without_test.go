@@ -6,10 +6,7 @@ import (
 
 	"alexnet/dnn"
 	"alexnet/dnn/cuda"
-	"alexnet/dnn/cuda/cu"
-	"alexnet/dnn/cuda/cublaslt"
 	"alexnet/dnn/cuda/cudnn"
-	"alexnet/dnn/cuda/nvrtc"
 	"alexnet/dnn/cuda/sim"
 )
 
@@ -34,17 +31,8 @@ func TestWhatCuDNNLacks(t *testing.T) {
 			m, err := sim.New(sim.Options{GPUs: 1})
 			check(t, err)
 			defer func() { check(t, m.Close()) }()
-			table, used := m.CuDNN(), 0
-			lose(table, &used)
-			var libs cuda.Libraries
-			libs.Driver, err = cu.New(m.Driver(), "sim")
-			check(t, err)
-			libs.CuDNN, err = cudnn.New(table, "sim")
-			check(t, err)
-			libs.CuBLASLt, err = cublaslt.New(m.CuBLASLt(), "sim")
-			check(t, err)
-			libs.NVRTC, err = nvrtc.New(m.NVRTC(), "sim")
-			check(t, err)
+			used := 0
+			libs := tabled(t, m, func(f *tables) { lose(f.dnn, &used) })
 			d, err := libs.New("gpu", 0, cuda.Options{Precision: cuda.BF16, KernelCache: t.TempDir()})
 			check(t, err)
 			r := newRig(t, d, cuda.BF16, 1)
