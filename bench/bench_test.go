@@ -37,7 +37,12 @@ func read(t *testing.T, path string) *model.Net {
 
 func open(t *testing.T, list string) []dnn.Device {
 	t.Helper()
-	on, err := devices.Open(list, cuda.Options{})
+	return openWith(t, list, cuda.Options{})
+}
+
+func openWith(t *testing.T, list string, o cuda.Options) []dnn.Device {
+	t.Helper()
+	on, err := devices.Open(list, o)
 	if err != nil {
 		t.Fatal(err)
 	}

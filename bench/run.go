@@ -44,6 +44,7 @@ type Operation struct {
 	Layer string `json:"layer"`
 	Pass  string `json:"pass"` // feed, forward, backward, update or result
 	What  string `json:"what"`
+	How   string `json:"how,omitempty"` // on a GPU: in which numbers, with which algorithm
 	Time
 	Repeats int     `json:"repeats"`  // launches between two waits, the time shared by them
 	GFLOP   float64 `json:"gflop"`    // of its matrix products
@@ -127,7 +128,7 @@ func Run(ctx context.Context, o Options) (_ *Report, err error) {
 	if r.Ceilings, err = measureCeilings(ctx, o.Devices[0]); err != nil {
 		return nil, err
 	}
-	r.operations(s.Program, steps)
+	r.operations(s, steps)
 	return r, nil
 }
 
@@ -281,7 +282,8 @@ func (r *Report) rounds(ctx context.Context, s *Step, o Options) ([]*part, error
 }
 
 // operations adds the steps up that do the same for a layer.
-func (r *Report) operations(p *plan.Program, steps []*part) {
+func (r *Report) operations(s *Step, steps []*part) {
+	p := s.Program
 	type key struct {
 		layer      int
 		pass, what string
@@ -289,14 +291,14 @@ func (r *Report) operations(p *plan.Program, steps []*part) {
 	index := map[key]int{}
 	var sums [][]float64
 	for i := range p.Steps {
-		s := &p.Steps[i]
-		k := key{s.Layer, s.Pass.String(), plan.ActionName(s.Action)}
+		step := &p.Steps[i]
+		k := key{step.Layer, step.Pass.String(), plan.ActionName(step.Action)}
 		at, ok := index[k]
 		if !ok {
 			at = len(sums)
 			index[k] = at
 			sums = append(sums, make([]float64, len(steps[i].ms)))
-			r.Operations = append(r.Operations, Operation{Layer: p.LayerName(s.Layer), Pass: k.pass, What: k.what})
+			r.Operations = append(r.Operations, Operation{Layer: p.LayerName(step.Layer), Pass: k.pass, What: k.what, How: s.runner.How(p, i)})
 		}
 		for round, v := range steps[i].ms {
 			sums[at][round] += v

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"alexnet/dnn"
+	"alexnet/dnn/cuda"
 	"alexnet/internal/raw"
 	"alexnet/plan"
 )
@@ -150,6 +152,22 @@ train {
 		}
 		if after := loss(); !(before > 0) || math.Abs(after-before) > 0.1*before {
 			t.Errorf("on %s the loss was %g and is %g", list, before, after)
+		}
+	}
+}
+
+// TestHow: of a GPU the report says how operations were done.
+func TestHow(t *testing.T) {
+	net := parse(t, "net small\ninput 3x8x8\nconv1 conv 8 3x3 init 0.01\nrelu\nfc2 full 4\nsoftmax\n")
+	on := openWith(t, "sim:0", cuda.Options{Precision: cuda.BF16, KernelCache: t.TempDir()})
+	r, err := Run(t.Context(), Options{Net: net, Devices: on, Batch: 2, Precision: "bf16", Rounds: 1, Progress: func(int64, int64) {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range r.Operations {
+		conv := strings.HasPrefix(o.What, "Conv") && o.What != "Convert"
+		if conv != strings.HasPrefix(o.How, "bfloat16 channels last, algorithm ") || (o.What == "ConvForward") != strings.HasSuffix(o.How, ", with bias and ReLU") {
+			t.Errorf("%s of %s is done %q", o.What, o.Layer, o.How)
 		}
 	}
 }

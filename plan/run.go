@@ -239,6 +239,14 @@ func (r *Runner) Repeat(ctx context.Context, p *Program, step, times int, host *
 	return nil
 }
 
+// How says how a device does a step, where there is more than one way to: "" if not.
+func (r *Runner) How(p *Program, step int) string {
+	if t, ok := r.programs[p].steps[step].task.(interface{ How() string }); ok {
+		return t.How()
+	}
+	return ""
+}
+
 // turn makes ready for steps of p.
 func (r *Runner) turn(ctx context.Context, p *Program) error {
 	if r.last != p { // programs share memory without knowing of each other

@@ -1,6 +1,8 @@
 package cuda
 
 import (
+	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -31,6 +33,7 @@ func (p *preparation) conv(o dnn.Conv, done dnn.Format) (*conv, error) {
 	switch {
 	case done == dnn.BFloat16Last:
 		kind, order, c.precision = cudnn.BFloat16, cudnn.NHWC, BF16
+		math = cudnn.TensorOpMath // without which algorithms are not asked for that use them
 	case c.precision == FP32:
 		math = cudnn.FmaMath
 	}
@@ -128,75 +131,152 @@ func (c *conv) weights() int64 { return int64(c.Out.C) * int64(c.KernelSize()) }
 func (c *conv) outputs() int64 { return int64(c.Batch * c.Out.Size()) }
 func (c *conv) inputs() int64  { return int64(c.Batch * c.wide.Size()) }
 
+// memory is where the tensors of a convolution are, and the workspace.
+type memory struct{ x, w, y, space cu.DevicePtr }
+
+// direction is one of the three convolutions: what there is to call for it.
+type direction struct {
+	name string
+	ask  func(h *cudnn.Handle, c *conv) ([]cudnn.Perf, error)                         // for algorithms as the library rates them
+	find func(h *cudnn.Handle, c *conv, at memory, bytes int64) ([]cudnn.Perf, error) // and as it measures them
+	run  func(h *cudnn.Handle, c *conv, algo cudnn.Perf, at memory) error
+}
+
+var (
+	forward = direction{"forward", func(h *cudnn.Handle, c *conv) ([]cudnn.Perf, error) {
+		return h.ForwardAlgorithms(c.x, c.w, c.desc, c.y)
+	}, func(h *cudnn.Handle, c *conv, at memory, bytes int64) ([]cudnn.Perf, error) {
+		return h.FindForwardAlgorithms(c.x, at.x, c.w, at.w, c.desc, c.y, at.y, at.space, bytes)
+	}, func(h *cudnn.Handle, c *conv, algo cudnn.Perf, at memory) error {
+		return h.ConvolutionForward(1, c.x, at.x, c.w, at.w, c.desc, cudnn.ConvFwdAlgo(algo.Algo), at.space, int64(algo.Memory), 0, c.y, at.y)
+	}}
+	byData = direction{"gradient by data", func(h *cudnn.Handle, c *conv) ([]cudnn.Perf, error) {
+		return h.BackwardDataAlgorithms(c.w, c.y, c.desc, c.x)
+	}, func(h *cudnn.Handle, c *conv, at memory, bytes int64) ([]cudnn.Perf, error) {
+		return h.FindBackwardDataAlgorithms(c.w, at.w, c.y, at.y, c.desc, c.x, at.x, at.space, bytes)
+	}, func(h *cudnn.Handle, c *conv, algo cudnn.Perf, at memory) error {
+		return h.ConvolutionBackwardData(1, c.w, at.w, c.y, at.y, c.desc, cudnn.ConvBwdDataAlgo(algo.Algo), at.space, int64(algo.Memory), 0, c.x, at.x)
+	}}
+	byWeights = direction{"gradient by weights", func(h *cudnn.Handle, c *conv) ([]cudnn.Perf, error) {
+		return h.BackwardFilterAlgorithms(c.x, c.y, c.desc, c.w)
+	}, func(h *cudnn.Handle, c *conv, at memory, bytes int64) ([]cudnn.Perf, error) {
+		return h.FindBackwardFilterAlgorithms(c.x, at.x, c.y, at.y, c.desc, c.w, at.w, at.space, bytes)
+	}, func(h *cudnn.Handle, c *conv, algo cudnn.Perf, at memory) error {
+		return h.ConvolutionBackwardFilter(1, c.x, at.x, c.y, at.y, c.desc, cudnn.ConvBwdFilterAlgo(algo.Algo), at.space, int64(algo.Memory), 0, c.w, at.w)
+	}}
+)
+
 // errNoAlgorithm says that a convolution cannot be done as it was asked for.
 var errNoAlgorithm = errors.New("there is no algorithm for it")
 
 // convolution describes a convolution and chooses its algorithm. Where cuDNN has
 // none for bfloat16, it is done in TF32, on copies.
-func (p *preparation) convolution(what string, o dnn.Conv, ask func(*conv) ([]cudnn.Perf, error),
-	find func(c *conv, x, w, y, space cu.DevicePtr, bytes int64) ([]cudnn.Perf, error)) (c *conv, algo cudnn.Perf, err error) {
+func (p *preparation) convolution(d direction, o dnn.Conv) (c *conv, algo cudnn.Perf, err error) {
 	for _, done := range []dnn.Format{o.Format, dnn.Float32} {
 		if c, err = p.conv(o, done); err != nil {
 			return nil, algo, err
 		}
-		if algo, err = c.algorithm(p, what, ask, find); !errors.Is(err, errNoAlgorithm) || done == dnn.Float32 {
+		if algo, err = c.algorithm(p, d); !errors.Is(err, errNoAlgorithm) || done == dnn.Float32 {
 			return c, algo, err
 		}
 	}
 	return nil, algo, err
 }
 
-// algorithm chooses one: among those that the library thinks best or, when the
-// device tunes itself, those that find has measured, in memory of its own since
-// measuring overwrites results. What was measured once is remembered.
-func (c *conv) algorithm(p *preparation, what string, ask func(*conv) ([]cudnn.Perf, error),
-	find func(c *conv, x, w, y, space cu.DevicePtr, bytes int64) ([]cudnn.Perf, error)) (cudnn.Perf, error) {
-	var list []cudnn.Perf
-	var err error
-	bytes, tune := p.device.options.workspace(), p.device.options.Autotune
-	key := fmt.Sprintf("%s: %v in %v, workspace %d", what, c, c.precision, bytes)
-	if known, ok := p.device.tuned.Convolutions[key]; tune && ok {
-		return c.choose(p, []cudnn.Perf{known})
+// algorithm chooses one: of those that the library thinks best or, when the device
+// tunes itself, of those that were measured, the first that does what it promises.
+// What was chosen once is remembered.
+func (c *conv) algorithm(p *preparation, d direction) (cudnn.Perf, error) {
+	t := p.device.tuned
+	key := fmt.Sprintf("%s: %v, precision %v, workspace %d", d.name, c, c.precision, p.device.options.workspace())
+	if known, ok := t.Convolutions[key]; ok {
+		best, err := c.choose(p, d, []cudnn.Perf{known}, t.tried[key])
+		if !errors.Is(err, errNoAlgorithm) {
+			t.tried[key] = true
+			return best, err
+		}
 	}
-	if tune {
-		err = p.borrow([]int64{4 * c.inputs(), 4 * c.weights(), 4 * c.outputs(), bytes}, func(at []cu.DevicePtr) (err error) {
-			list, err = find(c, at[0], at[1], at[2], at[3], bytes)
-			return err
-		})
-	} else {
-		list, err = ask(c)
-	}
-	if errors.Is(err, cudnn.NotSupported) {
+	list, err := c.offers(p, d)
+	if errors.Is(err, cudnn.NotSupported) || errors.Is(err, cudnn.BadParam) {
 		return cudnn.Perf{}, fmt.Errorf("%s: %w: %w", c, errNoAlgorithm, err)
 	}
 	if err != nil {
 		return cudnn.Perf{}, fmt.Errorf("algorithms for %s: %w", c, err)
 	}
-	best, err := c.choose(p, list)
-	if tune && err == nil {
-		p.device.tuned.Convolutions[key] = best
-		p.device.tuned.write()
+	best, err := c.choose(p, d, list, false)
+	if err == nil {
+		t.Convolutions[key], t.tried[key] = best, true
+		t.write()
 	}
 	return best, err
 }
 
-// choose takes the best of the algorithms, which come best first, that stays
-// within the workspace; if there is one, one that gives the same bits each time,
-// although another may be faster.
-func (c *conv) choose(p *preparation, list []cudnn.Perf) (cudnn.Perf, error) {
+// offers returns the algorithms, the best first. They are measured in memory of their
+// own, since that overwrites results.
+func (c *conv) offers(p *preparation, d direction) (list []cudnn.Perf, err error) {
+	if !p.device.options.Autotune {
+		return d.ask(p.device.dnn, c)
+	}
+	bytes := p.device.options.workspace()
+	err = c.borrow(p, bytes, func(at memory) (err error) {
+		list, err = d.find(p.device.dnn, c, at, bytes)
+		return err
+	})
+	return list, err
+}
+
+// borrow calls use with memory for the convolution's tensors.
+func (c *conv) borrow(p *preparation, space int64, use func(at memory) error) error {
+	size := c.done.Bytes()
+	return p.borrow([]int64{size * c.inputs(), size * c.weights(), size * c.outputs(), max(space, 1)}, func(at []cu.DevicePtr) error {
+		return use(memory{at[0], at[1], at[2], at[3]})
+	})
+}
+
+// choose takes the first of the algorithms that stays within the workspace and works;
+// before all others those that give the same bits each time, although another may be
+// faster. One that was tried before is not tried again.
+func (c *conv) choose(p *preparation, d direction, list []cudnn.Perf, tried bool) (cudnn.Perf, error) {
 	limit := p.device.options.workspace()
 	list = slices.DeleteFunc(list, func(a cudnn.Perf) bool { return int64(a.Memory) > limit })
-	if len(list) == 0 {
-		return cudnn.Perf{}, fmt.Errorf("%s: %w within a workspace of %d bytes: allow more (-workspace)", c, errNoAlgorithm, limit)
+	slices.SortStableFunc(list, func(a, b cudnn.Perf) int { return cmp.Compare(b.Determinism, a.Determinism) })
+	why := fmt.Errorf("%s: %w within a workspace of %d bytes: allow more (-workspace)", c, errNoAlgorithm, limit)
+	for _, a := range list {
+		if c.precision != FP32 { // then the algorithm says what it makes of its numbers
+			c.math(p, a.Math)
+		}
+		if p.err != nil || tried {
+			return a, p.err
+		}
+		refused, err := p.try(func() error {
+			return c.borrow(p, int64(a.Memory), func(at memory) error { return d.run(p.device.dnn, c, a, at) })
+		})
+		switch {
+		case err != nil:
+			return a, err
+		case refused == nil:
+			p.task.how = fmt.Sprintf("%v, algorithm %d, math %d", c.done, a.Algo, a.Math)
+			return a, nil
+		}
+		why = fmt.Errorf("%s: %w: %w", c, errNoAlgorithm, refused)
 	}
-	best := list[0]
-	if i := slices.IndexFunc(list, func(a cudnn.Perf) bool { return a.Determinism != 0 }); i >= 0 {
-		best = list[i]
+	return cudnn.Perf{}, why
+}
+
+// try does work of cuDNN's on the device and waits for it. That cuDNN refuses is told
+// apart from errors after which nothing works. Without memory to try it, the work
+// counts as done.
+func (p *preparation) try(work func() error) (refused, err error) {
+	err = work()
+	if errors.Is(err, cu.ErrorOutOfMemory) {
+		return nil, nil
 	}
-	if c.precision != FP32 { // then the algorithm says what it makes of its numbers
-		c.math(p, best.Math)
+	var library *cudnn.Error
+	if dead := p.device.ctx.Synchronize(); dead == nil && errors.As(err, &library) {
+		return err, nil
+	} else {
+		return nil, errors.Join(err, dead)
 	}
-	return best, p.err
 }
 
 func (c *conv) String() string {
@@ -205,12 +285,7 @@ func (c *conv) String() string {
 }
 
 func (p *preparation) convForward(o dnn.ConvForward) (binding, error) {
-	h := p.device.dnn
-	c, algo, err := p.convolution("forward", o.Conv, func(c *conv) ([]cudnn.Perf, error) {
-		return h.ForwardAlgorithms(c.x, c.w, c.desc, c.y)
-	}, func(c *conv, x, w, y, space cu.DevicePtr, bytes int64) ([]cudnn.Perf, error) {
-		return h.FindForwardAlgorithms(c.x, x, c.w, w, c.desc, c.y, y, space, bytes)
-	})
+	c, algo, err := p.convolution(forward, o.Conv)
 	if err != nil {
 		return nil, err
 	}
@@ -222,15 +297,16 @@ func (p *preparation) convForward(o dnn.ConvForward) (binding, error) {
 	w, makeW := c.as(p, o.W, c.Out.C, c.kernel(), false)
 	y, fromY := c.as(p, o.Y, c.Batch, c.Out, true)
 	b, makeB := c.as(p, o.B, 1, dnn.Shape{C: c.Out.C, H: 1, W: 1}, false)
-	space, bytes := cu.DevicePtr(p.reserve(int64(algo.Memory))), int64(algo.Memory)
+	space := cu.DevicePtr(p.reserve(int64(algo.Memory)))
 	if relu != nil {
+		p.task.how += ", with bias and ReLU"
 		return sequence(makeX, library(func(h *cudnn.Handle, base cu.DevicePtr) error {
-			return c.fused(h, relu, algo, x.in(base), w.in(base), b.in(base), y.in(base), base+space)
+			return c.fused(h, relu, algo, memory{x.in(base), w.in(base), y.in(base), base + space}, b.in(base))
 		})), p.err
 	}
 	after, err := c.afterwards(p, o.Relu, b, y)
 	return sequence(makeX, makeW, makeB, library(func(h *cudnn.Handle, base cu.DevicePtr) error {
-		return h.ConvolutionForward(1, c.x, x.in(base), c.w, w.in(base), c.desc, cudnn.ConvFwdAlgo(algo.Algo), base+space, bytes, 0, c.y, y.in(base))
+		return forward.run(h, c, algo, memory{x.in(base), w.in(base), y.in(base), base + space})
 	}), after, fromY), err
 }
 
@@ -248,19 +324,55 @@ func (c *conv) rectifier(p *preparation, relu bool, algo cudnn.Perf) (*cudnn.Act
 	if own(p, a, err); err != nil {
 		return nil, err
 	}
-	size := c.done.Bytes()
-	err = p.borrow([]int64{size * c.inputs(), size * c.weights(), size * int64(c.Out.C), size * c.outputs(), max(int64(algo.Memory), 1)}, func(at []cu.DevicePtr) error {
-		return errors.Join(c.fused(p.device.dnn, a, algo, at[0], at[1], at[2], at[3], at[4]), p.device.ctx.Synchronize())
-	})
-	if errors.Is(err, cudnn.NotSupported) || errors.Is(err, cudnn.BadParam) {
+	t := p.device.tuned
+	key := fmt.Sprintf("%v, algorithm %d, math %d", c, algo.Algo, algo.Math)
+	fuses, known := t.fuses[key]
+	if !known {
+		refused, err := p.try(func() error { return c.tryFused(p, a, algo) })
+		if err != nil {
+			return nil, err
+		}
+		fuses = refused == nil
+		t.fuses[key] = fuses
+	}
+	if !fuses {
 		return nil, nil
 	}
-	return a, err
+	return a, nil
+}
+
+// tryFused does the convolution of nothing but zeros, and a bias of ones, over NaN. It
+// fails as cuDNN does, or if that does not make ones.
+func (c *conv) tryFused(p *preparation, relu *cudnn.Activation, algo cudnn.Perf) (err error) {
+	s, err := p.device.ctx.NewStream(cu.StreamNonBlocking)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	size := c.done.Bytes()
+	ones := slices.Repeat([]byte{0x80, 0x3f}, c.Out.C)
+	return c.borrow(p, int64(algo.Memory), func(at memory) error {
+		return p.borrow([]int64{int64(len(ones))}, func(bias []cu.DevicePtr) error {
+			got := make([]byte, min(size*c.outputs(), 1<<16))
+			err := errors.Join(s.MemsetD8Async(at.x, 0, size*c.inputs()), s.MemsetD8Async(at.w, 0, size*c.weights()), s.MemsetD8Async(at.y, 0xff, size*c.outputs()),
+				s.MemcpyHtoDAsync(bias[0], ones), s.Synchronize())
+			if err == nil {
+				err = c.fused(p.device.dnn, relu, algo, at, bias[0])
+			}
+			if err == nil {
+				err = errors.Join(p.device.ctx.Synchronize(), s.MemcpyDtoHAsync(got, at.y), s.Synchronize())
+			}
+			if err == nil && !bytes.Equal(got, slices.Repeat(ones[:2], len(got)/2)) {
+				err = &cudnn.Error{Function: "cudnnConvolutionBiasActivationForward", Status: cudnn.NotSupported, Text: "of zeros and a bias of 1 it does not make 1"}
+			}
+			return err
+		})
+	})
 }
 
 // fused is the convolution with bias and ReLU in one call.
-func (c *conv) fused(h *cudnn.Handle, relu *cudnn.Activation, algo cudnn.Perf, x, w, b, y, space cu.DevicePtr) error {
-	return h.ConvolutionBiasActivationForward(1, c.x, x, c.w, w, c.desc, cudnn.ConvFwdAlgo(algo.Algo), space, int64(algo.Memory), 0, c.y, y, c.bias, b, relu, c.y, y)
+func (c *conv) fused(h *cudnn.Handle, relu *cudnn.Activation, algo cudnn.Perf, at memory, b cu.DevicePtr) error {
+	return h.ConvolutionBiasActivationForward(1, c.x, at.x, c.w, at.w, c.desc, cudnn.ConvFwdAlgo(algo.Algo), at.space, int64(algo.Memory), 0, c.y, at.y, c.bias, b, relu, c.y, at.y)
 }
 
 // afterwards adds the bias to what a convolution made, and rectifies it.
@@ -287,40 +399,30 @@ func (c *conv) afterwards(p *preparation, relu bool, b, y operand) (binding, err
 }
 
 func (p *preparation) convBackwardData(o dnn.ConvBackwardData) (binding, error) {
-	h := p.device.dnn
-	c, algo, err := p.convolution("gradient by data", o.Conv, func(c *conv) ([]cudnn.Perf, error) {
-		return h.BackwardDataAlgorithms(c.w, c.y, c.desc, c.x)
-	}, func(c *conv, x, w, y, space cu.DevicePtr, bytes int64) ([]cudnn.Perf, error) {
-		return h.FindBackwardDataAlgorithms(c.w, w, c.y, y, c.desc, c.x, x, space, bytes)
-	})
+	c, algo, err := p.convolution(byData, o.Conv)
 	if err != nil {
 		return nil, err
 	}
 	w, makeW := c.as(p, o.W, c.Out.C, c.kernel(), false)
 	dy, makeDY := c.as(p, o.DY, c.Batch, c.Out, false)
 	dx, fromDX := c.input(p, o.DX, true)
-	space, bytes := cu.DevicePtr(p.reserve(int64(algo.Memory))), int64(algo.Memory)
+	space := cu.DevicePtr(p.reserve(int64(algo.Memory)))
 	return sequence(makeW, makeDY, library(func(h *cudnn.Handle, base cu.DevicePtr) error {
-		return h.ConvolutionBackwardData(1, c.w, w.in(base), c.y, dy.in(base), c.desc, cudnn.ConvBwdDataAlgo(algo.Algo), base+space, bytes, 0, c.x, dx.in(base))
+		return byData.run(h, c, algo, memory{dx.in(base), w.in(base), dy.in(base), base + space})
 	}), fromDX), p.err
 }
 
 func (p *preparation) convBackwardWeights(o dnn.ConvBackwardWeights) (binding, error) {
-	h := p.device.dnn
-	c, algo, err := p.convolution("gradient by weights", o.Conv, func(c *conv) ([]cudnn.Perf, error) {
-		return h.BackwardFilterAlgorithms(c.x, c.y, c.desc, c.w)
-	}, func(c *conv, x, w, y, space cu.DevicePtr, bytes int64) ([]cudnn.Perf, error) {
-		return h.FindBackwardFilterAlgorithms(c.x, x, c.y, y, c.desc, c.w, w, space, bytes)
-	})
+	c, algo, err := p.convolution(byWeights, o.Conv)
 	if err != nil {
 		return nil, err
 	}
 	x, makeX := c.input(p, o.X, false)
 	dy, makeDY := c.as(p, o.DY, c.Batch, c.Out, false)
 	dw, fromDW := c.as(p, o.DW, c.Out.C, c.kernel(), true)
-	space, bytes := cu.DevicePtr(p.reserve(int64(algo.Memory))), int64(algo.Memory)
+	space := cu.DevicePtr(p.reserve(int64(algo.Memory)))
 	return sequence(makeX, makeDY, library(func(h *cudnn.Handle, base cu.DevicePtr) error {
-		return h.ConvolutionBackwardFilter(1, c.x, x.in(base), c.y, dy.in(base), c.desc, cudnn.ConvBwdFilterAlgo(algo.Algo), base+space, bytes, 0, c.w, dw.in(base))
+		return byWeights.run(h, c, algo, memory{x.in(base), dw.in(base), dy.in(base), base + space})
 	}), fromDW, c.biasGradient(p, o.DB, dy, p.at[o.DY])), p.err
 }
 

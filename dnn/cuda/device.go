@@ -21,7 +21,7 @@ type Device struct {
 	kernels *kernels.Module
 	blas    *cublaslt.Handle
 	dnn     *cudnn.Handle // to ask for algorithms
-	tuned   *tuned        // if algorithms are measured
+	tuned   *tuned        // algorithms that were chosen
 	open    struct{ streams, buffers, hosts int }
 	closed  bool
 	failed  bool // the GPU has said so
@@ -62,7 +62,7 @@ func (d *Device) start(ordinal int) error {
 	if d.dnn, err = d.libs.CuDNN.NewHandle(d.ctx); err != nil {
 		return err
 	}
-	d.tuned = &tuned{}
+	d.tuned = noTuned()
 	if d.options.Autotune {
 		name, err := d.libs.Driver.Name(gpu)
 		if err != nil {

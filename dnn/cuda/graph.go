@@ -6,6 +6,8 @@ import (
 
 	"alexnet/dnn"
 	"alexnet/dnn/cuda/cu"
+	"alexnet/dnn/cuda/cublaslt"
+	"alexnet/dnn/cuda/cudnn"
 )
 
 // joined is tasks that are launched as one. From the second launch on it is a
@@ -84,13 +86,33 @@ func (j *joined) launch(s *stream) error {
 			return j.named(err)
 		}
 		if j.plain {
-			return j.each(s)
+			return j.afterRefusal(s)
 		}
 	}
 	if err := j.graph.Launch(s.cu); err != nil {
 		return j.named(err)
 	}
 	return nil
+}
+
+// afterRefusal launches the parts after a capture was refused. A library may come back
+// once more with the error that the capture gave it.
+func (j *joined) afterRefusal(s *stream) error {
+	err := j.each(s)
+	var dnn *cudnn.Error
+	var blas *cublaslt.Error
+	if errors.As(err, &dnn) || errors.As(err, &blas) {
+		return j.each(s)
+	}
+	return err
+}
+
+// How says whether there is a graph.
+func (j *joined) How() string {
+	if j.plain {
+		return "no graph"
+	}
+	return "graph"
 }
 
 // each launches the parts one by one.

@@ -17,6 +17,7 @@ type task struct {
 	op     dnn.Op
 	device *Device
 	owned  []io.Closer
+	how    string // it is done: see How
 
 	// What works in the workspace is bound to a block of it when it is first
 	// launched, and again after the block has changed.
@@ -30,6 +31,9 @@ type task struct {
 type call func(*stream) error
 
 func (t *task) Op() dnn.Op { return t.op }
+
+// How says how the operation is done, where there is more than one way: "" if not.
+func (t *task) How() string { return t.how }
 
 func (t *task) Close() error {
 	var errs []error

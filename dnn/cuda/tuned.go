@@ -24,6 +24,14 @@ type tuned struct {
 
 	Convolutions map[string]cudnn.Perf
 	Products     map[string]cublaslt.Algo
+
+	tried map[string]bool // of Convolutions: whether they were seen to work
+	fuses map[string]bool // whether a convolution can be done in one with its ReLU
+}
+
+// noTuned knows nothing and has no file: it remembers what a device has chosen.
+func noTuned() *tuned {
+	return &tuned{Convolutions: map[string]cudnn.Perf{}, Products: map[string]cublaslt.Algo{}, tried: map[string]bool{}, fuses: map[string]bool{}}
 }
 
 // mostTuned is the size from which on a file is none of ours.
@@ -31,7 +39,7 @@ const mostTuned = 4 << 20
 
 // newTuned reads what is known. A file that is missing or damaged knows nothing.
 func newTuned(dir string, libs *Libraries, gpu string) *tuned {
-	t := &tuned{Convolutions: map[string]cudnn.Perf{}, Products: map[string]cublaslt.Algo{}}
+	t := noTuned()
 	if dir == "" {
 		user, err := os.UserCacheDir()
 		if err != nil {
@@ -70,7 +78,7 @@ func (t *tuned) write() {
 	if t.path == "" || os.MkdirAll(filepath.Dir(t.path), 0o700) != nil {
 		return
 	}
-	all := tuned{Convolutions: map[string]cudnn.Perf{}, Products: map[string]cublaslt.Algo{}}
+	all := noTuned()
 	all.read(t.path)
 	maps.Copy(all.Convolutions, t.Convolutions)
 	maps.Copy(all.Products, t.Products)

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"testing"
 
 	"alexnet/dnn"
@@ -68,6 +69,13 @@ func TestTunedOnce(t *testing.T) {
 	check(t, err)
 	if len(files) != 1 {
 		t.Fatalf("files %v, want one", files)
+	}
+	text, err := os.ReadFile(files[0])
+	check(t, err)
+	lost := regexp.MustCompile(`"Algo": \d+`).ReplaceAll(text, []byte(`"Algo": 3`)) // which does none of these
+	check(t, os.WriteFile(files[0], lost, 0o600))
+	if again, _ := start(true, conv); again != found {
+		t.Errorf("after algorithms that do not work %d searches, want %d", again, found)
 	}
 	for _, damage := range []string{"", "{", `{"Convolutions": 5}`, `{"Products": {"x": [1]}}`} {
 		check(t, os.WriteFile(files[0], []byte(damage), 0o600))

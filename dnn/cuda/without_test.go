@@ -11,7 +11,8 @@ import (
 )
 
 // TestWhatCuDNNLacks: a convolution of bfloat16 that cuDNN cannot do in one with its
-// ReLU is done in two steps, and one that it cannot do at all in float32, on copies.
+// ReLU, or only says it can, is done in two steps; one that it cannot do with the best
+// algorithm with another, and one that it cannot do at all in float32, on copies.
 func TestWhatCuDNNLacks(t *testing.T) {
 	for name, lose := range map[string]func(f *cudnn.Functions, used *int){
 		"one with ReLU": func(f *cudnn.Functions, used *int) {
@@ -19,6 +20,15 @@ func TestWhatCuDNNLacks(t *testing.T) {
 		},
 		"one with ReLU, says otherwise": func(f *cudnn.Functions, used *int) {
 			f.ConvolutionBiasActivationForward = refuse(f.ConvolutionBiasActivationForward, cudnn.BadParam, 1, used)
+		},
+		"one with ReLU, does nothing": func(f *cudnn.Functions, used *int) {
+			f.ConvolutionBiasActivationForward = refuse(f.ConvolutionBiasActivationForward, cudnn.Success, 1, used)
+		},
+		"the best algorithms": func(f *cudnn.Functions, used *int) {
+			const forward, gradients = 7, 7 // which argument is the algorithm
+			f.ConvolutionForward = refuseFirst(f.ConvolutionForward, forward, used)
+			f.ConvolutionBackwardData = refuseFirst(f.ConvolutionBackwardData, gradients, used)
+			f.ConvolutionBackwardFilter = refuseFirst(f.ConvolutionBackwardFilter, gradients, used)
 		},
 		"bfloat16": func(f *cudnn.Functions, used *int) {
 			// The first of two questions is about bfloat16.
@@ -64,5 +74,22 @@ func refuse[F any](f F, status cudnn.Status, every int, used *int) F {
 		}
 		*used++
 		return []reflect.Value{reflect.ValueOf(status)}
+	}).Interface().(F)
+}
+
+// refuseFirst returns a function that always fails for the algorithm that it is asked
+// for first, and else is f.
+func refuseFirst[F any](f F, argument int, used *int) F {
+	v, first := reflect.ValueOf(f), int64(-1)
+	return reflect.MakeFunc(v.Type(), func(args []reflect.Value) []reflect.Value {
+		algo := args[argument].Int()
+		if first < 0 {
+			first = algo
+		}
+		if algo != first {
+			return v.Call(args)
+		}
+		*used++
+		return []reflect.Value{reflect.ValueOf(cudnn.NotSupported)}
 	}).Interface().(F)
 }

@@ -48,6 +48,15 @@ type PreferenceAttribute int32
 // PreferenceMaxWorkspace is CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES: uint64.
 const PreferenceMaxWorkspace PreferenceAttribute = 1
 
+// PreferenceReductionSchemes is CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK: a uint32 of
+// the ways in which parts of a sum may be joined; none is always allowed.
+const PreferenceReductionSchemes PreferenceAttribute = 3
+
+// ReductionComputeType is CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE: parts are kept in the
+// workspace in the type of the sums, and joined in one order. The others are
+// INPLACE, 1, in whatever order they come, and OUTPUT_TYPE, 4, rounded in between.
+const ReductionComputeType uint32 = 2
+
 // The alignment in bytes that an algorithm may rely on: uint32, 256 if unset.
 const (
 	PreferenceAlignmentA PreferenceAttribute = 5 // CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES

@@ -125,6 +125,9 @@ func (m *Matmul) ask(workspace int64) (err error) {
 	if err := prefer(m, pref, PreferenceMaxWorkspace, uint64(max(workspace, 0))); err != nil {
 		return err
 	}
+	if err := prefer(m, pref, PreferenceReductionSchemes, ReductionComputeType); err != nil {
+		return err
+	}
 	p := &m.product
 	for i, align := range []int{p.A.Align, p.B.Align, p.D.Align, p.D.Align} { // of A, B, C, D
 		if err := prefer(m, pref, PreferenceAlignmentA+PreferenceAttribute(i), uint32(align)); err != nil {

@@ -103,6 +103,7 @@ var made = []string{
 	"cublasLtMatrixLayoutCreate(matLayout, type 0, rows 4, cols 5, ld 6) in 1",
 	"cublasLtMatmulPreferenceCreate(pref) in 1",
 	"cublasLtMatmulPreferenceSetAttribute(pref 7, attr 1, buf 0x0000000000010000, sizeInBytes 8) in 1",
+	"cublasLtMatmulPreferenceSetAttribute(pref 7, attr 3, buf 0x00000002, sizeInBytes 4) in 1",
 	"cublasLtMatmulPreferenceSetAttribute(pref 7, attr 5, buf 0x00000010, sizeInBytes 4) in 1",
 	"cublasLtMatmulPreferenceSetAttribute(pref 7, attr 6, buf 0x00000008, sizeInBytes 4) in 1",
 	"cublasLtMatmulPreferenceSetAttribute(pref 7, attr 7, buf 0x00000020, sizeInBytes 4) in 1",

@@ -192,6 +192,13 @@ func (m *Machine) setPreference(raw cublaslt.RawPreference, a cublaslt.Preferenc
 	case !ok:
 	case a == cublaslt.PreferenceMaxWorkspace:
 		return attribute(&p.workspace, value, bytes)
+	case a == cublaslt.PreferenceReductionSchemes: // of which the simulated ones need none
+		const all = 7
+		var mask uint32
+		if status := attribute(&mask, value, bytes); status != cublaslt.Success || mask > all {
+			return cublaslt.InvalidValue
+		}
+		return cublaslt.Success
 	case a >= cublaslt.PreferenceAlignmentA && a <= cublaslt.PreferenceAlignmentD:
 		var align uint32
 		if status := attribute(&align, value, bytes); status != cublaslt.Success || align == 0 {
