@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"alexnet/internal/process"
+	"alexnet/loader/pack"
 	"alexnet/loader/record"
 	"alexnet/scripts/gpucheck/result"
 )
@@ -525,6 +526,33 @@ func TestRepeated(t *testing.T) {
 	}
 	if _, _, err := repeated(t.TempDir(), filepath.Join(t.TempDir(), "x"), 1); err == nil {
 		t.Error("an empty folder was repeated")
+	}
+}
+
+// TestPortion: there are at least as many images as were asked for, less than a shard
+// more, whether the data set has less or more, and none to test with.
+func TestPortion(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "records")
+	o := pack.Options{Out: dir, ShardBytes: 8 * 32 * 32 * 3} // shards of 8 images, and one of 4
+	if _, err := pack.Shapes(t.Context(), o, 1, 20, 5); err != nil {
+		t.Fatal(err)
+	}
+	for images, want := range map[int]int{1: 8, 8: 8, 15: 16, 20: 20, 21: 28, 60: 60} {
+		path, err := portion(dir, filepath.Join(t.TempDir(), "portion"), images)
+		if err != nil {
+			t.Fatal(err)
+		}
+		set, err := record.OpenFolder(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer set.Close()
+		if s := set.Dataset.Splits; s["train"].Images != want || len(s) != 1 {
+			t.Errorf("a portion of %d images has the splits %v, want %d images", images, s, want)
+		}
+		if err := set.Verify(t.Context(), nil); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
