@@ -38,7 +38,7 @@ END
 fi
 all="$*"
 while [ $# -gt 1 ]; do
-	case "$1" in -batch) batch=$2;; -run) run=$2;; -out) out=$2;; -devices) devices=$2;; -precision) precision=$2;; -steps) steps=$2;; esac
+	case "$1" in -batch) batch=$2;; -run) run=$2;; -out) out=$2;; -devices) devices=$2;; -precision) precision=$2;; -steps) steps=$2;; -seed) seed=$2;; esac
 	shift
 done
 line() { echo "{\"kind\":\"$1\",\"step\":$2,\"epoch\":$2,\"loss\":$3,\"top1_error\":$4,\"top5_error\":0,\"rate\":0.01,\"images_per_second\":100}" >>"$run/metrics.jsonl"; }
@@ -62,11 +62,27 @@ case "$all" in
 	;;
 pack*) mkdir -p "$out" ;;
 dump-filters*) echo picture >"$out" ;;
+plot*) # draws the names of what it is given
+	all="${all#plot -out $out /}"
+	echo "$all" | sed 's/ [/]/\n\//g' | sed 's/.*[/]//' | paste -sd, | sed 's/,/, /g' >"$out"
+	;;
 *small.net*) ;;
 *cifar10-quick.net*)
 	mkdir -p "$run"
 	line train 100 2.1 0.8
 	if is dull-cifar; then line test 100 2.2 0.9; else line test 100 1.1 0.25; fi
+	;;
+*curves.set*)
+	hang curves
+	case "$precision" in tf32) loss=6.05;; bf16) loss=6.15;; *) if [ "$seed" = 2 ]; then loss=6.2; else loss=6.0; fi;; esac
+	if is no-bf16 && [ "$precision" = bf16 ]; then echo 'bf16 is too coarse' >&2; exit 1; fi
+	mkdir -p "$run"
+	for step in $(seq "$steps"); do
+		if is stray-tf32 && [ "$precision" = tf32 ] && [ "$step" -gt 150 ]; then loss=6.5; fi
+		line train "$step" "$loss" 0.9
+	done
+	if is wrong-graphs; then case "$all" in *-no-graphs*) sed -i 300d "$run/metrics.jsonl"; line train 300 7 0.9;; esac; fi
+	if is rare-lines; then sed -i 1d "$run/metrics.jsonl"; fi
 	;;
 *repeated*)
 	mkdir -p "$run"

@@ -301,6 +301,10 @@ func TestFaults(t *testing.T) {
 		{"garbled-python", "peer-eager", Failed, []string{"printed \"Traceback\""}},
 		{"dull-learn", "learn", Failed, []string{"after step 200 the error on the training images is still not below 5%"}},
 		{"crash-learn", "learn", Failed, []string{"exit status 3", "out of luck", "| 200 |"}},
+		{"stray-tf32", "curves", Failed, []string{"at step 170 the smoothed loss of tf32 is 6.5, and of fp32 6: they differ by 0.5, and 0.2 is allowed", "| tf32 | 170 | 6.5 | 6 | 6.2 | 0.5 | 0.2 |", "| bf16 |"}},
+		{"wrong-graphs", "curves", Failed, []string{"1 of 300 lines of metrics.jsonl differ, losses by up to 0.12 of them, at step 300"}},
+		{"rare-lines", "curves", Failed, []string{"fp32: 299 losses instead of 300"}},
+		{"no-bf16", "curves", Failed, []string{"bf16 is too coarse", "| 300 | 6.000000 | 6.200000 | 6.050000 |  |  |", "| tf32 | 20 |"}},
 		{"dull-cifar", "cifar", Failed, []string{"the test error is 90.00%"}},
 	} {
 		t.Run(k.fault+" "+k.part, func(t *testing.T) {

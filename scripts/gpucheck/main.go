@@ -50,6 +50,7 @@ var parts = []part{
 	{"peer-compile", "Training step beside PyTorch, torch.compile", 13 * time.Minute, 4 * time.Minute, needGPU, peer("compile")},
 	{"peer-max-autotune", "Training step beside PyTorch, torch.compile in mode max-autotune", 18 * time.Minute, 0, needGPU, peer("max-autotune")},
 	{"learn", "alexnet.net learns the images of -data by heart", 6 * time.Minute, 3 * time.Minute, needData, learn},
+	{"curves", "Losses of alexnet.net on the images of -data in every precision, with graphs and without", 6 * time.Minute, 3 * time.Minute, needData, curves},
 	{"cifar", "nets/cifar10-quick.net on the CIFAR-10 of -cifar, 12 passes", 5 * time.Minute, 5 * time.Minute, needCIFAR, cifar},
 }
 
