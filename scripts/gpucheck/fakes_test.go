@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -41,7 +42,7 @@ while [ $# -gt 1 ]; do
 	case "$1" in -batch) batch=$2;; -run) run=$2;; -out) out=$2;; -devices) devices=$2;; -precision) precision=$2;; -steps) steps=$2;; -seed) seed=$2;; esac
 	shift
 done
-line() { echo "{\"kind\":\"$1\",\"step\":$2,\"epoch\":$2,\"loss\":$3,\"top1_error\":$4,\"top5_error\":0,\"rate\":0.01,\"images_per_second\":100}" >>"$run/metrics.jsonl"; }
+line() { echo "{\"kind\":\"$1\",\"step\":$2,\"epoch\":$2,\"loss\":$3,\"top1_error\":$4,\"top5_error\":0,\"rate\":0.01,\"images_per_second\":${5:-100}}" >>"$run/metrics.jsonl"; }
 case "$all" in
 "bench "*-whole*)
 	hang bench
@@ -83,6 +84,22 @@ plot*) # draws the names of what it is given
 	done
 	if is wrong-graphs; then case "$all" in *-no-graphs*) sed -i 300d "$run/metrics.jsonl"; line train 300 7 0.9;; esac; fi
 	if is rare-lines; then sed -i 1d "$run/metrics.jsonl"; fi
+	;;
+*endurance.set*)
+	hang endurance
+	if is crash-endurance; then echo 'out of luck' >&2; exit 3; fi
+	mkdir -p "$run"
+	# A second and a half: the test's seconds are short.
+	for step in $(seq 30); do
+		speed=2560
+		if [ "$step" -eq 9 ]; then speed=1280; fi # a checkpoint
+		if is tired && [ "$step" -gt 20 ]; then speed=2450; fi
+		line train "$step" 6 0.9 "$speed"
+	done
+	if is short-endurance; then exit; fi
+	trap 'echo the run is saved >&2; exit 1' INT
+	if is rude; then trap 'exit 1' INT; fi
+	while :; do sleep 0.05; done
 	;;
 *repeated*)
 	mkdir -p "$run"
@@ -167,6 +184,19 @@ done
 echo '{"kind":"done"}'
 `
 
+	fakeSMI = fakeStart + `
+case "$*" in
+*driver_version*) echo 580.95.05 ;;
+*memory.used*--id=0000:01:00.0*)
+	if is broken-smi; then echo 'Failed to initialize NVML' >&2; exit 9; fi
+	if is mute-smi; then echo '[N/A]'; exit; fi
+	if is gpu-leak; then echo >>"$LOG.smi"; echo $((4096 + 100 * $(wc -l <"$LOG.smi"))); exit; fi
+	echo 4096
+	;;
+*) exit 2 ;;
+esac
+`
+
 	fakeSanitizer = fakeStart + `
 hang sanitizer
 if is old-sanitizer; then echo '========= Error: Device not supported. Please refer to the documentation'; exit 1; fi
@@ -177,6 +207,26 @@ if is invalid-read; then echo '========= Invalid __global__ read of size 4 bytes
 echo '========= ERROR SUMMARY: 0 errors'
 `
 )
+
+// records is a data set of drawn pictures, which no test changes: enough that some
+// passes of alexnet.net are not many thousand links.
+var records string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "gpucheck-records")
+	if err == nil {
+		records = filepath.Join(dir, "records")
+		_, err = pack.Shapes(context.Background(), pack.Options{Out: records}, 1, 2000, 5)
+	}
+	code := 1
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	} else {
+		code = m.Run()
+	}
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
 
 // newCheck returns a check of fakes, and the file that they log to.
 func newCheck(t *testing.T, faults string, only ...string) (*check, string) {
@@ -200,17 +250,15 @@ func newCheck(t *testing.T, faults string, only ...string) (*check, string) {
 	write("alexnet.net", string(net))
 	write("path/python3", fakePython)
 	write("path/compute-sanitizer", fakeSanitizer)
-	data := filepath.Join(dir, "records")
-	if _, err := pack.Shapes(t.Context(), pack.Options{Out: data}, 1, 20, 5); err != nil {
-		t.Fatal(err)
-	}
+	write("path/nvidia-smi", fakeSMI)
 	log := filepath.Join(dir, "log")
 	t.Setenv("PATH", filepath.Join(dir, "path")+string(os.PathListSeparator)+os.Getenv("PATH"))
 	t.Setenv("TMPDIR", t.TempDir())
 	t.Setenv("FAKE", faults)
 	t.Setenv("LOG", log)
 	return &check{
-		folder: dir, data: data, cifar: data, out: filepath.Join(dir, "results"), python: "python3", only: only, log: t.Output(),
+		folder: dir, data: records, cifar: records, out: filepath.Join(dir, "results"), python: "python3", only: only, log: t.Output(),
+		second: 5 * time.Millisecond,
 		timeout: func(ctx context.Context, _ time.Duration, _ error) (context.Context, context.CancelFunc) {
 			return context.WithCancel(ctx) // no test goes by the clock
 		},

@@ -305,6 +305,13 @@ func TestFaults(t *testing.T) {
 		{"wrong-graphs", "curves", Failed, []string{"1 of 300 lines of metrics.jsonl differ, losses by up to 0.12 of them, at step 300"}},
 		{"rare-lines", "curves", Failed, []string{"fp32: 299 losses instead of 300"}},
 		{"no-bf16", "curves", Failed, []string{"bf16 is too coarse", "| 300 | 6.000000 | 6.200000 | 6.050000 |  |  |", "| tf32 | 20 |"}},
+		{"gpu-leak", "endurance", Failed, []string{"memory of the GPU has grown from ", "| resident memory | MiB | ", "| yes |", "| no |"}},
+		{"tired", "endurance", Failed, []string{"the speed has fallen from 2560 images/s in the second minute to 2450 in the last: to 0.957", "| speed | images/s | 2560 | 2450 | -110 | -76.8 | 1.5 | no |"}},
+		{"broken-smi", "endurance", Passed, []string{"The GPU's memory was not looked at: nvidia-smi: exit status 9: Failed to initialize NVML"}},
+		{"mute-smi", "endurance", Passed, []string{"The GPU's memory was not looked at: nvidia-smi printed \"[N/A]"}},
+		{"crash-endurance", "endurance", Failed, []string{"exit status 3", "out of luck"}},
+		{"short-endurance", "endurance", Failed, []string{"it ended before its time"}},
+		{"rude", "endurance", Failed, []string{"it should have the exit status 1 and say that the run is saved", "exit status 1"}},
 		{"dull-cifar", "cifar", Failed, []string{"the test error is 90.00%"}},
 	} {
 		t.Run(k.fault+" "+k.part, func(t *testing.T) {
@@ -357,6 +364,7 @@ func started(t *testing.T) (begun <-chan error, rest func() error) {
 func TestHangs(t *testing.T) {
 	for fault, part := range map[string]string{
 		"hang-tests": "tests", "hang-train": "losses", "hang-sanitizer": "sanitizer", "hang-bench": "speed", "hang-operations": "operations", "hang-python": "peer-eager",
+		"hang-curves": "curves", "hang-endurance": "endurance",
 	} {
 		t.Run(part, func(t *testing.T) {
 			begun, rest := started(t)
@@ -512,8 +520,11 @@ func TestRow(t *testing.T) {
 }
 
 func TestRepeated(t *testing.T) {
-	c, _ := newCheck(t, "") // its data has 20 training and 5 test images
-	dir, images, err := repeated(c.data, filepath.Join(t.TempDir(), "repeated"), 107)
+	data := filepath.Join(t.TempDir(), "records")
+	if _, err := pack.Shapes(t.Context(), pack.Options{Out: data}, 1, 20, 5); err != nil {
+		t.Fatal(err)
+	}
+	dir, images, err := repeated(data, filepath.Join(t.TempDir(), "repeated"), 107)
 	if err != nil || images != 20 {
 		t.Fatal(images, err)
 	}

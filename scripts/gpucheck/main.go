@@ -51,6 +51,7 @@ var parts = []part{
 	{"peer-max-autotune", "Training step beside PyTorch, torch.compile in mode max-autotune", 18 * time.Minute, 0, needGPU, peer("max-autotune")},
 	{"learn", "alexnet.net learns the images of -data by heart", 6 * time.Minute, 3 * time.Minute, needData, learn},
 	{"curves", "Losses of alexnet.net on the images of -data in every precision, with graphs and without", 6 * time.Minute, 3 * time.Minute, needData, curves},
+	{"endurance", "Five minutes of training of alexnet.net on the images of -data: memory and speed", 7 * time.Minute, 2 * time.Minute, needData, endurance},
 	{"cifar", "nets/cifar10-quick.net on the CIFAR-10 of -cifar, 12 passes", 5 * time.Minute, 5 * time.Minute, needCIFAR, cifar},
 }
 
@@ -118,13 +119,15 @@ type check struct {
 	result  *Result
 	lookErr error
 
+	second time.Duration // which is less in tests
+
 	// timeout is context.WithTimeoutCause but in tests.
 	timeout func(context.Context, time.Duration, error) (context.Context, context.CancelFunc)
 }
 
 // run is main without the process around it.
 func run(ctx context.Context, args []string, stderr io.Writer) int {
-	c := &check{log: stderr, timeout: context.WithTimeoutCause}
+	c := &check{log: stderr, second: time.Second, timeout: context.WithTimeoutCause}
 	code, err := c.flags(args)
 	if code >= 0 {
 		return code
