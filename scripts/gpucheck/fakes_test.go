@@ -44,6 +44,12 @@ while [ $# -gt 1 ]; do
 done
 line() { echo "{\"kind\":\"$1\",\"step\":$2,\"epoch\":$2,\"loss\":$3,\"top1_error\":$4,\"top5_error\":0,\"rate\":0.01,\"images_per_second\":${5:-100}}" >>"$run/metrics.jsonl"; }
 case "$all" in
+"bench loader "*)
+	if is slow-loader; then echo 'no records here' >&2; exit 1; fi
+	if is dull-loader; then echo '{}'; exit; fi
+	echo loader >>"$LOG"
+	echo '{"batch":128,"cores":16,"images_per_second":50000}'
+	;;
 "bench "*-whole*)
 	hang bench
 	if is slow-fp32 && [ "$precision" = fp32 ]; then echo 'it does not fit' >&2; exit 1; fi
@@ -100,6 +106,18 @@ plot*) # draws the names of what it is given
 	trap 'echo the run is saved >&2; exit 1' INT
 	if is rude; then trap 'exit 1' INT; fi
 	while :; do sleep 0.05; done
+	;;
+*feeding-*.set*)
+	hang feeding
+	mkdir -p "$run"
+	echo training "$precision" >>"$LOG"
+	line train 25 6 0.9 100
+	line train 50 6 0.9 100
+	if is early-feeding; then exit; fi
+	line train 51 6 0.9 950 # and three steps faster: 1900 in all
+	line train 54 6 0.9 2850
+	line train "$steps" 6 0.9 1900
+	line test "$steps" 6 0.9 1
 	;;
 *repeated*)
 	mkdir -p "$run"

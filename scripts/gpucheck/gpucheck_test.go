@@ -159,7 +159,7 @@ func TestAllPasses(t *testing.T) {
 	checkFigures(t, &r)
 
 	turns := logged(t, log)
-	turns = turns[len(turns)-54:] // of three modes, after the benchmarks of the part speed
+	turns = turns[slices.Index(turns, "theirs fp32")-1:][:54] // of three modes, after the benchmarks of the part speed
 	for i := 0; i < len(turns); i += 2 {
 		if precision := precisions[i/6%3]; turns[i] != "ours "+precision || turns[i+1] != "theirs "+precision {
 			t.Fatalf("turn %d was %s and %s, want ours and theirs in %s", i/2, turns[i], turns[i+1], precision)
@@ -312,6 +312,10 @@ func TestFaults(t *testing.T) {
 		{"crash-endurance", "endurance", Failed, []string{"exit status 3", "out of luck"}},
 		{"short-endurance", "endurance", Failed, []string{"it ended before its time"}},
 		{"rude", "endurance", Failed, []string{"it should have the exit status 1 and say that the run is saved", "exit status 1"}},
+		{"early-feeding", "feeding", Failed, []string{"metrics.jsonl tells no speed after step 50", "| 16 | 50000 |"}},
+		{"mute-bench", "feeding", Failed, []string{"alexnet bench printed \"hello"}},
+		{"slow-loader", "feeding", Failed, []string{"no records here", "| 1024 | 1900 |"}},
+		{"dull-loader", "feeding", Failed, []string{"alexnet bench loader measured 0 images/s"}},
 		{"dull-cifar", "cifar", Failed, []string{"the test error is 90.00%"}},
 	} {
 		t.Run(k.fault+" "+k.part, func(t *testing.T) {
@@ -364,7 +368,7 @@ func started(t *testing.T) (begun <-chan error, rest func() error) {
 func TestHangs(t *testing.T) {
 	for fault, part := range map[string]string{
 		"hang-tests": "tests", "hang-train": "losses", "hang-sanitizer": "sanitizer", "hang-bench": "speed", "hang-operations": "operations", "hang-python": "peer-eager",
-		"hang-curves": "curves", "hang-endurance": "endurance",
+		"hang-curves": "curves", "hang-endurance": "endurance", "hang-feeding": "feeding",
 	} {
 		t.Run(part, func(t *testing.T) {
 			begun, rest := started(t)
