@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -28,12 +26,6 @@ const (
 	curveTF32
 	curveBF16
 	curvePlain
-)
-
-const (
-	smooth        = 20   // steps that a point of a smoothed curve is the mean of
-	curveLeast    = 0.03 // relative difference that is always allowed between smoothed curves
-	graphsRounded = 1e-3 // relative difference of losses with graphs and without, if sums are in any order
 )
 
 // curves trains alexnet.net on real images in every precision and holds the losses
@@ -141,113 +133,4 @@ func lossesAt(p *Part, runs []curve, steps int) {
 		}
 		t.Add(row...)
 	}
-}
-
-// againstFP32 holds the smoothed curves of tf32 and bf16 against that of fp32.
-func againstFP32(p *Part, runs []curve) error {
-	p.Note("Curves are smoothed: a point is the mean of %d steps. At every point tf32 and bf16 may differ from fp32 as much as its two seeds do within %d steps of it, or by %g%%.", smooth, smooth, 100*curveLeast)
-	t := p.NewTable("Smoothed curves against fp32, where they use most of what is allowed", "run", "step", "loss", "fp32", "fp32_seed_2", "difference", "allowed")
-	fp32, other := smoothed(runs[curveFP32].lines), smoothed(runs[curveOther].lines)
-	if fp32 == nil || other == nil {
-		return nil // which has been told
-	}
-	may := allowed(fp32, other)
-	var errs []error
-	for _, r := range []curve{runs[curveTF32], runs[curveBF16]} {
-		x := smoothed(r.lines)
-		if x == nil {
-			continue
-		}
-		i, share := strays(x, fp32, may)
-		step, d := i+smooth, math.Abs(x[i]-fp32[i])
-		t.Add(r.name, step, x[i], fp32[i], other[i], d, may[i])
-		if !(share <= 1) { // nor if it is no number
-			errs = append(errs, fmt.Errorf("at step %d the smoothed loss of %s is %.4g, and of fp32 %.4g: they differ by %.2g, and %.2g is allowed", step, r.name, x[i], fp32[i], d, may[i]))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// allowed returns how much a curve may differ from that of fp32 at each point, by what
-// another seed makes of it. Two seeds' curves cross, so that they are looked at around
-// the point as well.
-func allowed(fp32, other []float64) []float64 {
-	may := make([]float64, len(fp32))
-	for i := range fp32 {
-		may[i] = curveLeast * math.Abs(fp32[i])
-		for j := max(0, i-smooth); j < min(len(fp32), i+smooth+1); j++ {
-			may[i] = max(may[i], math.Abs(fp32[j]-other[j]))
-		}
-	}
-	return may
-}
-
-// strays returns the point at which a curve uses the largest share of what it may
-// differ.
-func strays(x, fp32, may []float64) (at int, share float64) {
-	for i := range fp32 {
-		s := math.Abs(x[i]-fp32[i]) / may[i]
-		if math.IsNaN(s) {
-			return i, s
-		}
-		if s > share {
-			at, share = i, s
-		}
-	}
-	return at, share
-}
-
-// smoothed returns the means of the losses of so many steps in a row.
-func smoothed(lines []metrics.Metric) []float64 {
-	var means []float64
-	for i := smooth; i <= len(lines); i++ {
-		sum := 0.0
-		for _, m := range lines[i-smooth : i] {
-			sum += m.Loss
-		}
-		means = append(means, sum/smooth)
-	}
-	return means
-}
-
-// againstGraphs holds the lines of a training with graphs against those without: a
-// graph launches the very same kernels.
-func againstGraphs(p *Part, graphs, plain []metrics.Metric) error {
-	if graphs == nil || plain == nil {
-		return nil // which has been told
-	}
-	differ, most, at := 0, 0.0, 0
-	for i := range graphs {
-		same, err := sameLine(graphs[i], plain[i])
-		if err != nil {
-			return err
-		}
-		if !same {
-			differ++
-		}
-		if d := math.Abs(graphs[i].Loss-plain[i].Loss) / math.Abs(plain[i].Loss); d > most || math.IsNaN(d) {
-			most, at = d, i+1
-		}
-	}
-	switch {
-	case differ == 0:
-		p.Note("bf16 with graphs and without: all %d lines of metrics.jsonl are the same but for the speed.", len(graphs))
-		return nil
-	case most <= graphsRounded:
-		p.Note("bf16 with graphs and without: %d of %d lines of metrics.jsonl differ, losses by at most %.2g of them, at step %d. "+
-			"That is what algorithms do that add in any order, and allowed up to %g.", differ, len(graphs), most, at, graphsRounded)
-		return nil
-	}
-	return fmt.Errorf("bf16 with graphs and without: %d of %d lines of metrics.jsonl differ, losses by up to %.2g of them, at step %d, and %g is allowed", differ, len(graphs), most, at, graphsRounded)
-}
-
-// sameLine reports whether two lines are the same, byte for byte, but for the speed.
-func sameLine(a, b metrics.Metric) (bool, error) {
-	a.ImagesPerSecond, b.ImagesPerSecond = 0, 0
-	x, err := json.Marshal(a)
-	if err != nil {
-		return false, err
-	}
-	y, err := json.Marshal(b)
-	return string(x) == string(y), err
 }
