@@ -105,6 +105,8 @@ plot*) # draws the names of what it is given
 	if is short-endurance; then exit; fi
 	trap 'echo the run is saved >&2; exit 1' INT
 	if is rude; then trap 'exit 1' INT; fi
+	if is broken-end; then trap 'echo the run is saved >&2; exit 2' INT; fi
+	if is kind; then trap 'echo the run is saved >&2; exit 0' INT; fi
 	while :; do sleep 0.05; done
 	;;
 *feeding-*.set*)

@@ -311,6 +311,8 @@ func TestFaults(t *testing.T) {
 		{"mute-smi", "endurance", Passed, []string{"The GPU's memory was not looked at: nvidia-smi printed \"[N/A]"}},
 		{"crash-endurance", "endurance", Failed, []string{"exit status 3", "out of luck"}},
 		{"short-endurance", "endurance", Failed, []string{"it ended before its time"}},
+		{"broken-end", "endurance", Failed, []string{"it should have the exit status 1 and say that the run is saved", "exit status 2"}},
+		{"kind", "endurance", Failed, []string{"it should have the exit status 1 and say that the run is saved", "exit status 0"}},
 		{"rude", "endurance", Failed, []string{"it should have the exit status 1 and say that the run is saved", "exit status 1"}},
 		{"early-feeding", "feeding", Failed, []string{"metrics.jsonl tells no speed after step 50", "| 16 | 50000 |"}},
 		{"mute-bench", "feeding", Failed, []string{"alexnet bench printed \"hello"}},
