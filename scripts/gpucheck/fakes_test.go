@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -38,11 +39,17 @@ END
 fi
 all="$*"
 while [ $# -gt 1 ]; do
-	case "$1" in -batch) batch=$2;; -run) run=$2;; -out) out=$2;; -devices) devices=$2;; -precision) precision=$2;; -steps) steps=$2;; esac
+	case "$1" in -batch) batch=$2;; -run) run=$2;; -out) out=$2;; -devices) devices=$2;; -precision) precision=$2;; -steps) steps=$2;; -seed) seed=$2;; esac
 	shift
 done
-line() { echo "{\"kind\":\"$1\",\"step\":$2,\"epoch\":$2,\"loss\":$3,\"top1_error\":$4,\"top5_error\":0,\"rate\":0.01,\"images_per_second\":100}" >>"$run/metrics.jsonl"; }
+line() { echo "{\"kind\":\"$1\",\"step\":$2,\"epoch\":$2,\"loss\":$3,\"top1_error\":$4,\"top5_error\":0,\"rate\":0.01,\"images_per_second\":${5:-100}}" >>"$run/metrics.jsonl"; }
 case "$all" in
+"bench loader "*)
+	if is slow-loader; then echo 'no records here' >&2; exit 1; fi
+	if is dull-loader; then echo '{}'; exit; fi
+	echo loader >>"$LOG"
+	echo '{"batch":128,"cores":16,"images_per_second":50000}'
+	;;
 "bench "*-whole*)
 	hang bench
 	if is slow-fp32 && [ "$precision" = fp32 ]; then echo 'it does not fit' >&2; exit 1; fi
@@ -62,11 +69,57 @@ case "$all" in
 	;;
 pack*) mkdir -p "$out" ;;
 dump-filters*) echo picture >"$out" ;;
+plot*) # draws the names of what it is given
+	all="${all#plot -out $out /}"
+	echo "$all" | sed 's/ [/]/\n\//g' | sed 's/.*[/]//' | paste -sd, | sed 's/,/, /g' >"$out"
+	;;
 *small.net*) ;;
 *cifar10-quick.net*)
 	mkdir -p "$run"
 	line train 100 2.1 0.8
 	if is dull-cifar; then line test 100 2.2 0.9; else line test 100 1.1 0.25; fi
+	;;
+*curves.set*)
+	hang curves
+	case "$precision" in tf32) loss=6.05;; bf16) loss=6.15;; *) if [ "$seed" = 2 ]; then loss=6.2; else loss=6.0; fi;; esac
+	if is no-bf16 && [ "$precision" = bf16 ]; then echo 'bf16 is too coarse' >&2; exit 1; fi
+	mkdir -p "$run"
+	for step in $(seq "$steps"); do
+		if is stray-tf32 && [ "$precision" = tf32 ] && [ "$step" -gt 150 ]; then loss=6.5; fi
+		line train "$step" "$loss" 0.9
+	done
+	if is wrong-graphs; then case "$all" in *-no-graphs*) sed -i 300d "$run/metrics.jsonl"; line train 300 7 0.9;; esac; fi
+	if is rare-lines; then sed -i 1d "$run/metrics.jsonl"; fi
+	;;
+*endurance.set*)
+	hang endurance
+	if is crash-endurance; then echo 'out of luck' >&2; exit 3; fi
+	mkdir -p "$run"
+	# A second and a half: the test's seconds are short.
+	for step in $(seq 30); do
+		speed=2560
+		if [ "$step" -eq 9 ]; then speed=1280; fi # a checkpoint
+		if is tired && [ "$step" -gt 20 ]; then speed=2450; fi
+		line train "$step" 6 0.9 "$speed"
+	done
+	if is short-endurance; then exit; fi
+	trap 'echo the run is saved >&2; exit 1' INT
+	if is rude; then trap 'exit 1' INT; fi
+	if is broken-end; then trap 'echo the run is saved >&2; exit 2' INT; fi
+	if is kind; then trap 'echo the run is saved >&2; exit 0' INT; fi
+	while :; do sleep 0.05; done
+	;;
+*feeding-*.set*)
+	hang feeding
+	mkdir -p "$run"
+	echo training "$precision" >>"$LOG"
+	line train 25 6 0.9 100
+	line train 50 6 0.9 100
+	if is early-feeding; then exit; fi
+	line train 51 6 0.9 950 # and three steps faster: 1900 in all
+	line train 54 6 0.9 2850
+	line train "$steps" 6 0.9 1900
+	line test "$steps" 6 0.9 1
 	;;
 *repeated*)
 	mkdir -p "$run"
@@ -151,6 +204,19 @@ done
 echo '{"kind":"done"}'
 `
 
+	fakeSMI = fakeStart + `
+case "$*" in
+*driver_version*) echo 580.95.05 ;;
+*memory.used*--id=0000:01:00.0*)
+	if is broken-smi; then echo 'Failed to initialize NVML' >&2; exit 9; fi
+	if is mute-smi; then echo '[N/A]'; exit; fi
+	if is gpu-leak; then echo >>"$LOG.smi"; echo $((4096 + 100 * $(wc -l <"$LOG.smi"))); exit; fi
+	echo 4096
+	;;
+*) exit 2 ;;
+esac
+`
+
 	fakeSanitizer = fakeStart + `
 hang sanitizer
 if is old-sanitizer; then echo '========= Error: Device not supported. Please refer to the documentation'; exit 1; fi
@@ -161,6 +227,26 @@ if is invalid-read; then echo '========= Invalid __global__ read of size 4 bytes
 echo '========= ERROR SUMMARY: 0 errors'
 `
 )
+
+// records is a data set of drawn pictures, which no test changes: enough that some
+// passes of alexnet.net are not many thousand links.
+var records string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "gpucheck-records")
+	if err == nil {
+		records = filepath.Join(dir, "records")
+		_, err = pack.Shapes(context.Background(), pack.Options{Out: records}, 1, 2000, 5)
+	}
+	code := 1
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	} else {
+		code = m.Run()
+	}
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
 
 // newCheck returns a check of fakes, and the file that they log to.
 func newCheck(t *testing.T, faults string, only ...string) (*check, string) {
@@ -184,17 +270,15 @@ func newCheck(t *testing.T, faults string, only ...string) (*check, string) {
 	write("alexnet.net", string(net))
 	write("path/python3", fakePython)
 	write("path/compute-sanitizer", fakeSanitizer)
-	data := filepath.Join(dir, "records")
-	if _, err := pack.Shapes(t.Context(), pack.Options{Out: data}, 1, 20, 5); err != nil {
-		t.Fatal(err)
-	}
+	write("path/nvidia-smi", fakeSMI)
 	log := filepath.Join(dir, "log")
 	t.Setenv("PATH", filepath.Join(dir, "path")+string(os.PathListSeparator)+os.Getenv("PATH"))
 	t.Setenv("TMPDIR", t.TempDir())
 	t.Setenv("FAKE", faults)
 	t.Setenv("LOG", log)
 	return &check{
-		folder: dir, data: data, cifar: data, out: filepath.Join(dir, "results"), python: "python3", only: only, log: t.Output(),
+		folder: dir, data: records, cifar: records, out: filepath.Join(dir, "results"), python: "python3", only: only, log: t.Output(),
+		second: 5 * time.Millisecond,
 		timeout: func(ctx context.Context, _ time.Duration, _ error) (context.Context, context.CancelFunc) {
 			return context.WithCancel(ctx) // no test goes by the clock
 		},

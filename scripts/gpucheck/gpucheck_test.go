@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"alexnet/internal/process"
+	"alexnet/loader/pack"
 	"alexnet/loader/record"
 	"alexnet/scripts/gpucheck/result"
 )
@@ -158,7 +159,7 @@ func TestAllPasses(t *testing.T) {
 	checkFigures(t, &r)
 
 	turns := logged(t, log)
-	turns = turns[len(turns)-54:] // of three modes, after the benchmarks of the part speed
+	turns = turns[slices.Index(turns, "theirs fp32")-1:][:54] // of three modes, after the benchmarks of the part speed
 	for i := 0; i < len(turns); i += 2 {
 		if precision := precisions[i/6%3]; turns[i] != "ours "+precision || turns[i+1] != "theirs "+precision {
 			t.Fatalf("turn %d was %s and %s, want ours and theirs in %s", i/2, turns[i], turns[i+1], precision)
@@ -300,6 +301,23 @@ func TestFaults(t *testing.T) {
 		{"garbled-python", "peer-eager", Failed, []string{"printed \"Traceback\""}},
 		{"dull-learn", "learn", Failed, []string{"after step 200 the error on the training images is still not below 5%"}},
 		{"crash-learn", "learn", Failed, []string{"exit status 3", "out of luck", "| 200 |"}},
+		{"stray-tf32", "curves", Failed, []string{"at step 170 the smoothed loss of tf32 is 6.5, and of fp32 6: they differ by 0.5, and 0.2 is allowed", "| tf32 | 170 | 6.5 | 6 | 6.2 | 0.5 | 0.2 |", "| bf16 |"}},
+		{"wrong-graphs", "curves", Failed, []string{"1 of 300 lines of metrics.jsonl differ, losses by up to 0.12 of them, at step 300"}},
+		{"rare-lines", "curves", Failed, []string{"fp32: 299 losses instead of 300"}},
+		{"no-bf16", "curves", Failed, []string{"bf16 is too coarse", "| 300 | 6.000000 | 6.200000 | 6.050000 |  |  |", "| tf32 | 20 |"}},
+		{"gpu-leak", "endurance", Failed, []string{"memory of the GPU has grown from ", "| resident memory | MiB | ", "| yes |", "| no |"}},
+		{"tired", "endurance", Failed, []string{"the speed has fallen from 2560 images/s in the second minute to 2450 in the last: to 0.957", "| speed | images/s | 2560 | 2450 | -110 | -76.8 | 1.5 | no |"}},
+		{"broken-smi", "endurance", Passed, []string{"The GPU's memory was not looked at: nvidia-smi: exit status 9: Failed to initialize NVML"}},
+		{"mute-smi", "endurance", Passed, []string{"The GPU's memory was not looked at: nvidia-smi printed \"[N/A]"}},
+		{"crash-endurance", "endurance", Failed, []string{"exit status 3", "out of luck"}},
+		{"short-endurance", "endurance", Failed, []string{"it ended before its time"}},
+		{"broken-end", "endurance", Failed, []string{"it should have the exit status 1 and say that the run is saved", "exit status 2"}},
+		{"kind", "endurance", Failed, []string{"it should have the exit status 1 and say that the run is saved", "exit status 0"}},
+		{"rude", "endurance", Failed, []string{"it should have the exit status 1 and say that the run is saved", "exit status 1"}},
+		{"early-feeding", "feeding", Failed, []string{"metrics.jsonl tells no speed after step 50", "| 16 | 50000 |"}},
+		{"mute-bench", "feeding", Failed, []string{"alexnet bench printed \"hello"}},
+		{"slow-loader", "feeding", Failed, []string{"no records here", "| 1024 | 1900 |"}},
+		{"dull-loader", "feeding", Failed, []string{"alexnet bench loader measured 0 images/s"}},
 		{"dull-cifar", "cifar", Failed, []string{"the test error is 90.00%"}},
 	} {
 		t.Run(k.fault+" "+k.part, func(t *testing.T) {
@@ -352,6 +370,7 @@ func started(t *testing.T) (begun <-chan error, rest func() error) {
 func TestHangs(t *testing.T) {
 	for fault, part := range map[string]string{
 		"hang-tests": "tests", "hang-train": "losses", "hang-sanitizer": "sanitizer", "hang-bench": "speed", "hang-operations": "operations", "hang-python": "peer-eager",
+		"hang-curves": "curves", "hang-endurance": "endurance", "hang-feeding": "feeding",
 	} {
 		t.Run(part, func(t *testing.T) {
 			begun, rest := started(t)
@@ -507,8 +526,11 @@ func TestRow(t *testing.T) {
 }
 
 func TestRepeated(t *testing.T) {
-	c, _ := newCheck(t, "") // its data has 20 training and 5 test images
-	dir, images, err := repeated(c.data, filepath.Join(t.TempDir(), "repeated"), 107)
+	data := filepath.Join(t.TempDir(), "records")
+	if _, err := pack.Shapes(t.Context(), pack.Options{Out: data}, 1, 20, 5); err != nil {
+		t.Fatal(err)
+	}
+	dir, images, err := repeated(data, filepath.Join(t.TempDir(), "repeated"), 107)
 	if err != nil || images != 20 {
 		t.Fatal(images, err)
 	}
@@ -525,6 +547,33 @@ func TestRepeated(t *testing.T) {
 	}
 	if _, _, err := repeated(t.TempDir(), filepath.Join(t.TempDir(), "x"), 1); err == nil {
 		t.Error("an empty folder was repeated")
+	}
+}
+
+// TestPortion: there are at least as many images as were asked for, less than a shard
+// more, whether the data set has less or more, and none to test with.
+func TestPortion(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "records")
+	o := pack.Options{Out: dir, ShardBytes: 8 * 32 * 32 * 3} // shards of 8 images, and one of 4
+	if _, err := pack.Shapes(t.Context(), o, 1, 20, 5); err != nil {
+		t.Fatal(err)
+	}
+	for images, want := range map[int]int{1: 8, 8: 8, 15: 16, 20: 20, 21: 28, 60: 60} {
+		path, err := portion(dir, filepath.Join(t.TempDir(), "portion"), images)
+		if err != nil {
+			t.Fatal(err)
+		}
+		set, err := record.OpenFolder(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer set.Close()
+		if s := set.Dataset.Splits; s["train"].Images != want || len(s) != 1 {
+			t.Errorf("a portion of %d images has the splits %v, want %d images", images, s, want)
+		}
+		if err := set.Verify(t.Context(), nil); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

@@ -12,9 +12,6 @@ import (
 
 	"alexnet/internal/metrics"
 	"alexnet/internal/process"
-	"alexnet/loader/record"
-
-	"github.com/google/renameio/v2"
 )
 
 // learn trains alexnet.net on few images until it knows them by heart: a network
@@ -53,16 +50,13 @@ func learn(ctx context.Context, c *check, p *Part) error {
 	if err != nil {
 		return err
 	}
-	picture := c.result.FileName() + "-filters.png"
+	filters := filepath.Join(c.scratch, "filters.png")
 	if _, err := process.Run(ctx, c.scratch, nil, c.program(), "dump-filters", "-model", filepath.Join(run, "checkpoints", "newest.safetensors"),
-		"-out", filepath.Join(c.scratch, "filters.png")); err != nil {
+		"-out", filters); err != nil {
 		return err
 	}
-	png, err := os.ReadFile(filepath.Join(c.scratch, "filters.png"))
+	picture, err := c.picture(filters, "filters")
 	if err != nil {
-		return err
-	}
-	if err := renameio.WriteFile(filepath.Join(c.out, picture), png, 0o666); err != nil {
 		return err
 	}
 	p.Note("The first layer is in [%s](%s).", picture, picture)
@@ -118,51 +112,6 @@ func (c *check) watch(ctx context.Context, args []string, path string, look func
 			}
 		}
 	}
-}
-
-// repeated makes a data set of the images of the training split of dir, as often
-// as a pass of about so many images takes, and with them once as the test split.
-// A pass of a few images would end, with a test and a checkpoint, after a few
-// steps. The shards are links.
-func repeated(dir, to string, pass int) (path string, images int, err error) {
-	f, err := record.OpenFolder(dir)
-	if err != nil {
-		return "", 0, err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	d := *f.Dataset
-	train, ok := d.Splits["train"]
-	if !ok {
-		return "", 0, fmt.Errorf("%s has no split train", dir)
-	}
-	if err := os.Mkdir(to, 0o777); err != nil {
-		return "", 0, err
-	}
-	d.Name += "-repeated"
-	d.Splits = map[string]record.Split{}
-	copies := func(split string, n int) error {
-		var s record.Split
-		for i := range n {
-			for k, shard := range train.Shards {
-				from := filepath.Join(dir, shard.File)
-				shard.File = fmt.Sprintf("%s-%03d-%05d.rec", split, i, k)
-				if err := os.Symlink(from, filepath.Join(to, shard.File)); err != nil {
-					return err
-				}
-				s.Shards = append(s.Shards, shard)
-			}
-			s.Images += train.Images
-		}
-		d.Splits[split] = s
-		return nil
-	}
-	if err := errors.Join(copies("train", max(1, pass/train.Images)), copies("test", 1)); err != nil {
-		return "", 0, err
-	}
-	if d.Statistics, err = record.WriteStatistics(to, f.Statistics); err != nil {
-		return "", 0, err
-	}
-	return to, train.Images, record.WriteDataset(to, &d)
 }
 
 // cifar trains the small network for CIFAR-10 with everything as in its file.

@@ -50,6 +50,9 @@ var parts = []part{
 	{"peer-compile", "Training step beside PyTorch, torch.compile", 13 * time.Minute, 4 * time.Minute, needGPU, peer("compile")},
 	{"peer-max-autotune", "Training step beside PyTorch, torch.compile in mode max-autotune", 18 * time.Minute, 0, needGPU, peer("max-autotune")},
 	{"learn", "alexnet.net learns the images of -data by heart", 6 * time.Minute, 3 * time.Minute, needData, learn},
+	{"curves", "Losses of alexnet.net on the images of -data in every precision, with graphs and without", 6 * time.Minute, 3 * time.Minute, needData, curves},
+	{"feeding", "Training of alexnet.net from the records of -data beside the bare step", 10 * time.Minute, 3 * time.Minute, needData, feeding},
+	{"endurance", "Five minutes of training of alexnet.net on the images of -data: memory and speed", 7 * time.Minute, 2 * time.Minute, needData, endurance},
 	{"cifar", "nets/cifar10-quick.net on the CIFAR-10 of -cifar, 12 passes", 5 * time.Minute, 5 * time.Minute, needCIFAR, cifar},
 }
 
@@ -117,13 +120,15 @@ type check struct {
 	result  *Result
 	lookErr error
 
+	second time.Duration // which is less in tests
+
 	// timeout is context.WithTimeoutCause but in tests.
 	timeout func(context.Context, time.Duration, error) (context.Context, context.CancelFunc)
 }
 
 // run is main without the process around it.
 func run(ctx context.Context, args []string, stderr io.Writer) int {
-	c := &check{log: stderr, timeout: context.WithTimeoutCause}
+	c := &check{log: stderr, second: time.Second, timeout: context.WithTimeoutCause}
 	code, err := c.flags(args)
 	if code >= 0 {
 		return code
@@ -143,7 +148,7 @@ func (c *check) flags(args []string) (code int, err error) {
 	total, quick := limits()
 	f := flag.NewFlagSet("gpucheck", flag.ContinueOnError)
 	f.SetOutput(c.log)
-	f.StringVar(&c.data, "data", "", "`FOLDER` of records, some hundred images of at least 224x224, for the part learn")
+	f.StringVar(&c.data, "data", "", "`FOLDER` of records, some hundred images of at least 224x224, for the parts learn, curves, feeding and endurance")
 	f.StringVar(&c.cifar, "cifar", "", "`FOLDER` of records of CIFAR-10, for the part cifar")
 	f.StringVar(&c.out, "out", filepath.FromSlash("bench/results"), "`FOLDER` that the two files go into")
 	f.StringVar(&c.python, "python", "python3", "the `PROGRAM` that has PyTorch")

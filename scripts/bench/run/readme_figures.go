@@ -160,10 +160,6 @@ func measuredScaling(b *bytes.Buffer, dir string) error {
 	return err
 }
 
-// The paper's training: "roughly 90 cycles through the training set of 1.2 million
-// images, which took five to six days on two NVIDIA GTX 580 3GB GPUs".
-const paperImages = 90 * 1.2e6
-
 // measuredGPUs writes the results of the GPU check, or that there is none.
 func measuredGPUs(b *bytes.Buffer, dir string) error {
 	all, err := newest(dir, aDate+"-.*", func(r gpu.Result) (string, string) {
@@ -194,6 +190,8 @@ func measuredGPU(b *bytes.Buffer, f *file[gpu.Result]) {
 	if failed := r.NotPassed(); failed != "" {
 		fmt.Fprintf(b, "\n**Not everything passed there**: %s.\n", failed)
 	}
+	measuredFeeding(b, r.Feeding())
+	measuredEndurance(b, r.Endurance())
 	figures := r.Figures()
 	if len(figures) == 0 {
 		b.WriteString("\nNo speed was measured there.\n")
@@ -211,12 +209,47 @@ func measuredGPU(b *bytes.Buffer, f *file[gpu.Result]) {
 	table(b, []string{"precision", "batch", "one stream", "apart", "two GPUs", "PyTorch eager", "compile", "max-autotune", "ratio", "share of the floor", "90 passes"}, rows...)
 }
 
+// measuredFeeding says how fast trainings from records were.
+func measuredFeeding(b *bytes.Buffer, all []gpu.Fed) {
+	if len(all) == 0 {
+		return
+	}
+	var speeds []string
+	fastest := 0.0
+	for _, f := range all {
+		speeds = append(speeds, fmt.Sprintf("%s images/s at batch %s, %s of the bare step's", figure(f.ImagesPerSecond), plan.Grouped(int64(f.Batch)), twoDigits(f.Ratio)))
+		fastest = max(fastest, f.ImagesPerSecond)
+	}
+	fmt.Fprintf(b, "\nA whole training in bf16, from records to weights: %s; 90 passes take %s.\n", strings.Join(speeds, ", and "), training(fastest))
+}
+
+// measuredEndurance says whether a long training took more and more memory, or became
+// slower.
+func measuredEndurance(b *bytes.Buffer, e gpu.Endurance) {
+	if len(e.Changes) == 0 {
+		return
+	}
+	var same, other []string
+	for _, c := range e.Changes {
+		if c.AsWanted {
+			same = append(same, c.What)
+		} else {
+			other = append(other, fmt.Sprintf("%s went from %s to %s %s", c.What, figure(c.First), figure(c.Last), c.Unit))
+		}
+	}
+	said := "no growth and no loss: " + strings.Join(same, ", ") + " stayed as they were after the first minute"
+	if len(other) > 0 {
+		said = "**" + strings.Join(other, ", ") + "**"
+	}
+	fmt.Fprintf(b, "\n%s of training: %s.\n", bench.Span(e.Seconds), said)
+}
+
 // training says how long the paper's training takes at so many images a second.
 func training(speed float64) string {
 	if speed <= 0 {
 		return ""
 	}
-	return bench.Span(paperImages / speed)
+	return bench.Span(gpu.PaperImages / speed)
 }
 
 // figure writes a speed with three digits, and nothing for none.

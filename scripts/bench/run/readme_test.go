@@ -133,7 +133,7 @@ func TestReadmeFaults(t *testing.T) {
 func gpuResult() *gpu.Result {
 	r := &gpu.Result{Date: "2026-03-01"}
 	r.Machine.Devices.GPUs = []gpu.GPU{{Name: "cuda:0", Model: "NVIDIA H100 80GB HBM3"}}
-	order := []string{"losses", "speed", "peer-eager", "peer-compile", "peer-max-autotune"}
+	order := []string{"losses", "speed", "peer-eager", "peer-compile", "peer-max-autotune", "feeding", "endurance"}
 	speed := r.Part("speed", order)
 	t := speed.NewTable(gpu.StepTitle, "devices", "precision", "batch", "autotune", "images_per_second", "share_of_floor")
 	t.Add("cuda:0", "bf16", 128, false, 30000., 0.4)
@@ -145,8 +145,21 @@ func gpuResult() *gpu.Result {
 		p.Note("PyTorch 2.11.0, CUDA 13.0")
 		p.NewTable(gpu.PeerTitle+mode, "precision", "batch", "theirs", "ours_to_theirs").Add("bf16", 128, 20000.+1000*float64(i%2), 2-0.1*float64(i))
 	}
+	fed := r.Part("feeding", order).NewTable(gpu.FeedingTitle, "batch", "training", "ratio")
+	fed.Add(128, 39000., 0.956)
+	fed.Add(1024, 40000., 0.974)
+	endured(r, true)
 	r.Part("losses", order).Status = gpu.Failed
 	return r
+}
+
+// endured gives a result the part endurance, in which memory stayed as it was or did not.
+func endured(r *gpu.Result, stayed bool) {
+	p := r.Part("endurance", []string{"speed", "endurance"})
+	p.Tables = nil
+	t := p.NewTable(gpu.EnduranceTitle, "what", "unit", "first", "last", "change", "allowed", "seconds", "as_wanted")
+	t.Add(gpu.HostMemory, "MiB", 2000., 2500., 500., 36., 300., stayed)
+	t.Add(gpu.GPUMemory, "MiB", 4000., 4000., 0., 56., 300., true)
 }
 
 // TestReadmeGPU: with a result of the GPU check there is a table of it.
@@ -169,6 +182,8 @@ func TestReadmeGPU(t *testing.T) {
 		"**Not everything passed there**: losses.",
 		"| bf16 | 128 | 40,000 | 41,000 | 42,000 | 20,000 | 21,000 | 20,000 | 1.90 | 50% | 42.9 minutes |",
 		"five to six days",
+		"A whole training in bf16, from records to weights: 39,000 images/s at batch 128, 0.96 of the bare step's, and 40,000 images/s at batch 1,024, 0.97 of the bare step's; 90 passes take 45.0 minutes.",
+		"5.0 minutes of training: no growth and no loss: resident memory, memory of the GPU stayed as they were after the first minute.",
 	} {
 		if !strings.Contains(text, part) {
 			t.Errorf("there is no %q in\n%s", part, text)
@@ -178,17 +193,29 @@ func TestReadmeGPU(t *testing.T) {
 		t.Error(text)
 	}
 
-	// A check without the speeds has none to show.
+	// What grew is named.
+	grown := gpuResult()
+	endured(grown, false)
+	if err := grown.Write(dir); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := readme(root, false); err != nil || !strings.Contains(readmeOf(t, root), "5.0 minutes of training: **resident memory went from 2,000 to 2,500 MiB**.") {
+		t.Errorf("%v\n%s", err, readmeOf(t, root))
+	}
+
+	// A check without the speeds has none to show, nor what parts say that were not run.
 	b, err := json.Marshal(gpuResult())
 	if err != nil {
 		t.Fatal(err)
 	}
 	b = bytes.ReplaceAll(b, []byte(gpu.StepTitle), []byte("x"))
-	b = bytes.ReplaceAll(b, []byte(gpu.PeerTitle), []byte("y"))
+	for _, title := range []string{gpu.PeerTitle, gpu.FeedingTitle, gpu.EnduranceTitle} {
+		b = bytes.ReplaceAll(b, []byte(title), []byte("y"))
+	}
 	if err := os.WriteFile(filepath.Join(dir, "2026-03-01-nvidia-h100-80gb-hbm3.json"), b, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := readme(root, false); err != nil || !strings.Contains(readmeOf(t, root), "No speed was measured there.") {
+	if _, err := readme(root, false); err != nil || !strings.Contains(readmeOf(t, root), "No speed was measured there.") || strings.Contains(readmeOf(t, root), "of training:") || strings.Contains(readmeOf(t, root), "whole training") {
 		t.Errorf("%v\n%s", err, readmeOf(t, root))
 	}
 }
