@@ -11,6 +11,7 @@ import (
 	"alexnet/dsl"
 	"alexnet/internal/bfloat16"
 	"alexnet/internal/raw"
+	"alexnet/internal/testenv"
 	"alexnet/model"
 	"alexnet/plan"
 )
@@ -25,6 +26,9 @@ import (
 // the norm is the root of that, 6%, in each such layer. With tanh and means in their
 // place nothing jumps.
 func TestBFloat16(t *testing.T) {
+	if testenv.Race {
+		t.Skip("it takes half a minute with the race detector")
+	}
 	for name, c := range map[string]struct {
 		net         *model.Net
 		ofGradients float64
@@ -103,6 +107,9 @@ func distance(x, y []float64) float64 {
 // TestCopiesFollow: what the products read are the weights, rounded, from the first
 // step on and after each update.
 func TestCopiesFollow(t *testing.T) {
+	if testenv.Race {
+		t.Skip("it takes long with the race detector")
+	}
 	net := eighth(t)
 	for steps := range 3 {
 		runWith(t, net, 2, eachStep, steps, plan.Options{Batch: smallBatch, BFloat16: true}, func(r *plan.Runner, p *plan.Program) {
