@@ -77,7 +77,7 @@ func (f *fed) round(ctx context.Context, c *check) error {
 	if err != nil {
 		return err
 	}
-	r, err := c.step(ctx, setup{gpu, "bf16", f.batch, true})
+	r, err := c.step(ctx, setup{devices: gpu, precision: "bf16", batch: f.batch, autotune: true})
 	if err != nil {
 		return err
 	}

@@ -182,6 +182,7 @@ func checkFloors(t *testing.T, one func(part, table string, want Row) Row) {
 		t.Errorf("the floor is %v, want %g", floor, products)
 	}
 	ours := one("speed", "Training step of alexnet.net", Row{"devices": "cuda:0", "precision": "bf16", "batch": 128., "autotune": true})
+	one("speed", "Training step of alexnet.net, without CUDA graphs", Row{"devices": "cuda:0", "precision": "bf16", "batch": 1024., "autotune": true})
 	both := one("peer-compile", "alexnet and PyTorch compile", Row{"precision": "bf16"})
 	for _, v := range []any{ours["share_of_floor"], both["share_of_floor"], both["theirs_share_of_floor"]} {
 		if !near(v, products/took) {
@@ -287,9 +288,9 @@ func TestFaults(t *testing.T) {
 		{"no-bf16", "losses", Failed, []string{"exit status 1", "bf16 is too coarse", "| cuda:0,cuda:0 | fp32 | cpu |"}},
 		{"invalid-read", "sanitizer", Failed, []string{"exit status 86", "Invalid __global__ read", "| cuda:0 | bf16 | 7 |"}},
 		{"old-sanitizer", "sanitizer", Skipped, []string{"does not work with this GPU"}},
-		{"slow-fp32", "speed", Failed, []string{"12 of 36 cases failed", "alexnet bench: exit status 1: it does not fit |", "| cuda:0 | bf16 | 128 | yes | 2000 |"}},
-		{"mute-bench", "speed", Failed, []string{"36 of 36 cases failed, the first with: alexnet bench printed \"hello"}},
-		{"dull-bench", "speed", Failed, []string{"36 of 36 cases failed, the first with: alexnet bench measured 0 images/s"}},
+		{"slow-fp32", "speed", Failed, []string{"12 of 39 cases failed", "alexnet bench: exit status 1: it does not fit |", "| cuda:0 | bf16 | 128 | yes | 2000 |"}},
+		{"mute-bench", "speed", Failed, []string{"39 of 39 cases failed, the first with: alexnet bench printed \"hello"}},
+		{"dull-bench", "speed", Failed, []string{"39 of 39 cases failed, the first with: alexnet bench measured 0 images/s"}},
 		{"no-operations", "operations", Failed, []string{"alexnet bench named no operations"}},
 		{"weak-copy", "ceilings", Failed, []string{"out of memory", "| 798 | TFLOP/s |"}},
 		{"no-torch", "peer-compile", Skipped, []string{"cannot import torch"}},
@@ -486,7 +487,7 @@ func TestQuickAndLimit(t *testing.T) {
 	if p := r.Find("peer-max-autotune"); err != nil || p.Status != Skipped || !strings.Contains(p.Why, "-quick") {
 		t.Errorf("%v: %s %s", err, p.Status, p.Why)
 	}
-	if n := len(logged(t, log)); n != 12 { // devices, precisions and autotune, once
+	if n := len(logged(t, log)); n != 13 { // devices, precisions and autotune, and one without graphs, once
 		t.Errorf("%d benchmarks with -quick", n)
 	}
 	c, _ = newCheck(t, "", "cifar")

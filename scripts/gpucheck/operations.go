@@ -17,7 +17,7 @@ import (
 // bench runs alexnet bench on alexnet.net and returns its report.
 func (c *check) bench(ctx context.Context, s setup, args ...string) (*bench.Report, error) {
 	args = append([]string{c.program(), "bench", "-config", filepath.Join(c.folder, "alexnet.net"), "-json", "-devices", s.devices,
-		"-precision", s.precision, "-batch", strconv.Itoa(s.batch), fmt.Sprintf("-autotune=%v", s.autotune)}, args...)
+		"-precision", s.precision, "-batch", strconv.Itoa(s.batch), fmt.Sprintf("-autotune=%v", s.autotune), fmt.Sprintf("-no-graphs=%v", s.noGraphs)}, args...)
 	out, err := process.Output(ctx, c.scratch, nil, args...)
 	if err != nil {
 		return nil, err
@@ -36,7 +36,7 @@ func operations(ctx context.Context, c *check, p *Part) error {
 	if c.quick {
 		rounds = "3"
 	}
-	s := setup{gpu, "bf16", 128, true}
+	s := setup{devices: gpu, precision: "bf16", batch: 128, autotune: true}
 	r, err := c.bench(ctx, s, "-rounds", rounds)
 	if err != nil {
 		return err
@@ -53,9 +53,9 @@ func operations(ctx context.Context, c *check, p *Part) error {
 		"Each was timed by itself, the short ones many times between two waits; small operands may lie in the GPU's cache then.",
 		s.batch, s.precision, s.devices, r.StepMS, sum)
 	p.Note("The roofline is by ceilings that alexnet measured itself: %.0f GFLOP/s in a large product, %.0f GB/s in a large copy.", r.Ceilings.GFLOPs, r.Ceilings.GBs)
-	t := p.NewTable("Operations", "layer", "pass", "what", "ms", "fastest_ms", "slowest_ms", "share_of_sum", "gflop", "gb", "roofline", "repeats")
+	t := p.NewTable("Operations", "layer", "pass", "what", "ms", "fastest_ms", "slowest_ms", "share_of_sum", "gflop", "gb", "roofline", "repeats", "how")
 	for _, o := range r.Operations {
-		t.Add(o.Layer, o.Pass, o.What, o.Median, o.Min, o.Max, o.Median/sum, o.GFLOP, o.GB, o.Share, o.Repeats)
+		t.Add(o.Layer, o.Pass, o.What, o.Median, o.Min, o.Max, o.Median/sum, o.GFLOP, o.GB, o.Share, o.Repeats, o.How)
 	}
 	return nil
 }

@@ -181,7 +181,7 @@ func peer(mode string) func(context.Context, *check, *Part) error {
 	return func(ctx context.Context, c *check, p *Part) error {
 		var duels []*duel
 		find := func(l line) *duel {
-			s := setup{gpu, l.Precision, l.Batch, true}
+			s := setup{devices: gpu, precision: l.Precision, batch: l.Batch, autotune: true}
 			i := slices.IndexFunc(duels, func(d *duel) bool { return d.setup == s })
 			if i < 0 {
 				i = len(duels)

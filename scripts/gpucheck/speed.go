@@ -17,6 +17,7 @@ type setup struct {
 	devices, precision string
 	batch              int
 	autotune           bool
+	noGraphs           bool
 }
 
 var precisions = []string{"fp32", "tf32", "bf16"}
@@ -50,12 +51,15 @@ func speed(ctx context.Context, c *check, p *Part) error {
 	var setups []setup
 	for _, batch := range c.batches() {
 		for _, precision := range precisions {
-			setups = append(setups, setup{gpu, precision, batch, false}, setup{gpu, precision, batch, true},
-				setup{gpu + "," + gpu, precision, batch, true})
+			tuned := setup{devices: gpu, precision: precision, batch: batch, autotune: true}
+			asked, apart, both := tuned, tuned, tuned
+			asked.autotune, apart.devices, both.devices = false, gpu+","+gpu, gpu+",cuda:1"
+			setups = append(setups, asked, tuned, apart)
 			if len(c.result.Machine.Devices.GPUs) > 1 {
-				setups = append(setups, setup{gpu + ",cuda:1", precision, batch, true})
+				setups = append(setups, both)
 			}
 		}
+		setups = append(setups, setup{devices: gpu, precision: "bf16", batch: batch, autotune: true, noGraphs: true})
 	}
 	results := make([]measured, len(setups))
 	deadline, _ := ctx.Deadline()
@@ -79,8 +83,9 @@ func speed(ctx context.Context, c *check, p *Part) error {
 	if left > 0 {
 		p.Note("There was no time for %d of %d measurements.", left, c.rounds()*len(setups))
 	}
-	t := p.NewTable(result.StepTitle, "devices", "precision", "batch", "autotune", "images_per_second", "slowest", "fastest",
-		"floor_ms", "share_of_floor", "forward_ms", "backward_ms", "update_ms", "memory_mib", "error")
+	columns := []string{"devices", "precision", "batch", "autotune", "images_per_second", "slowest", "fastest",
+		"floor_ms", "share_of_floor", "forward_ms", "backward_ms", "update_ms", "memory_mib", "error"}
+	graphs, noGraphs := p.NewTable(result.StepTitle, columns...), p.NewTable(result.StepTitle+", without CUDA graphs", columns...)
 	var errs []error
 	for i, s := range setups {
 		r := &results[i]
@@ -92,6 +97,10 @@ func speed(ctx context.Context, c *check, p *Part) error {
 		var forward, backward, update, memory any
 		if l := r.last; l != nil {
 			forward, backward, update, memory = l.ForwardMS, l.BackwardMS, l.UpdateMS, l.InUse>>20
+		}
+		t := graphs
+		if s.noGraphs {
+			t = noGraphs
 		}
 		t.Add(s.devices, s.precision, s.batch, s.autotune, middle, low, high, shares[0], shares[1], forward, backward, update, memory, r.why())
 		if r.err != nil {
