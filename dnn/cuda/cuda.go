@@ -1,7 +1,7 @@
 // Package cuda is an NVIDIA GPU behind the interfaces of package dnn.
 //
-// Convolutions, normalisation over maps and activations are cuDNN's, matrix
-// products cuBLASLt's. What these lack, and what they have only in part (pools
+// Convolutions are cuDNN's, matrix products cuBLASLt's, and in float32 normalisation
+// over maps and activations are cuDNN's, too. What these lack, and what they have only in part (pools
 // whose windows hang over the edge or that remember where the largest pixel
 // was; dropout with the program's own random numbers), are the kernels of
 // package kernels.

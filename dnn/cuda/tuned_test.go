@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"strings"
 	"testing"
 
 	"alexnet/dnn"
@@ -41,6 +42,10 @@ func TestTunedOnce(t *testing.T) {
 		} {
 			task, err := d.Prepare(op, func(x dnn.Tensor) dnn.Buffer { return mem.Slice(int64(x)<<17, 1<<17) })
 			check(t, err)
+			how := task.(interface{ How() string }).How()
+			if conv := strings.HasPrefix(dnn.NameOf(op), "Conv"); conv != strings.HasPrefix(how, "float32, algorithm ") {
+				t.Errorf("%s is done %q", dnn.NameOf(op), how)
+			}
 			check(t, task.Close())
 		}
 		check(t, mem.Close())
