@@ -382,17 +382,38 @@ func (b *builder) gather(i, part int) {
 	b.in[i][part] = joined
 	rows, each := b.rows(f, whole)
 	for _, p := range list {
-		from, stride := b.as(p.source, p.part, f), b.stride(p)
-		if p.part == part {
-			b.launch(i, Forward, part, dnn.Sum{Rows: rows, Width: p.width / each, Format: f,
-				X: []dnn.Slab{{T: from, Offset: p.src / each, Stride: stride / each}},
-				Y: dnn.Slab{T: joined, Offset: p.dst / each, Stride: whole.Size() / each}})
+		width := p.width / each
+		from := dnn.Slab{T: b.as(p.source, p.part, f), Offset: p.src / each, Stride: b.stride(p) / each}
+		to := dnn.Slab{T: joined, Offset: p.dst / each, Stride: whole.Size() / each}
+		if p.part != part && each == 1 {
+			b.peer(i, Forward, p.part, part, f, rows, width, from, to)
 			continue
 		}
-		b.step(i, Forward, p.part, Copy, Peer{From: from, To: part, Dst: joined, Rows: dnn.Rows{
-			Format: f, Count: rows, Width: p.width / each,
-			SrcOffset: p.src / each, SrcStride: stride / each, DstOffset: p.dst / each, DstStride: whole.Size() / each}})
+		if p.part != part {
+			from = b.bring(i, Forward, p.part, part, f, rows, width, from, fmt.Sprintf("%s from %s", b.LayerName(p.source), b.Devices[p.part].Name))
+		}
+		b.launch(i, Forward, part, dnn.Sum{Rows: rows, Width: width, Format: f, X: []dnn.Slab{from}, Y: to})
 	}
+}
+
+// peer copies a slab of one part to another's.
+func (b *builder) peer(i int, pass Pass, part, to int, f dnn.Format, rows, width int, x, y dnn.Slab) {
+	b.step(i, pass, part, Copy, Peer{From: x.T, To: to, Dst: y.T, Rows: dnn.Rows{
+		Format: f, Count: rows, Width: width, SrcOffset: x.Offset, SrcStride: x.Stride, DstOffset: y.Offset, DstStride: y.Stride}})
+}
+
+// bring copies a slab of one part to a tensor of another. With channels last its rows
+// are short, a few hundred bytes, which engines that copy are slow at: they are put
+// together first, and the copy is of one piece.
+func (b *builder) bring(i int, pass Pass, part, to int, f dnn.Format, rows, width int, x dnn.Slab, name string) dnn.Slab {
+	if f == dnn.BFloat16Last && x.Stride != width {
+		together := dnn.Slab{T: b.inFormat(part, b.tensor(part, Work, name+" put together", rows, width), f), Stride: width}
+		b.launch(i, pass, part, dnn.Sum{Rows: rows, Width: width, Format: f, X: []dnn.Slab{x}, Y: together})
+		x = together
+	}
+	y := dnn.Slab{T: b.inFormat(to, b.tensor(to, Work, name, rows, width), f), Stride: width}
+	b.peer(i, pass, part, to, f, rows, width, x, y)
+	return y
 }
 
 // stride returns the count of numbers of one image in the tensor that p is a
@@ -606,21 +627,17 @@ func (b *builder) gradientIn(i, part int, f dnn.Format, name string) dnn.Tensor 
 					continue
 				}
 				slab := dnn.Slab{T: b.dIn[r][from], Offset: p.dst / each, Stride: stride}
+				width = p.width / each
 				if from != part {
-					received := b.inFormat(part, b.tensor(part, Work, fmt.Sprintf("%s from %s on %s", name, b.Net.Layers[r].Name, b.Devices[from].Name), b.Batch, p.width), f)
-					b.step(i, Backward, from, Copy, Peer{From: slab.T, To: part, Dst: received, Rows: dnn.Rows{
-						Format: f, Count: rows, Width: p.width / each,
-						SrcOffset: p.dst / each, SrcStride: stride, DstStride: p.width / each}})
-					slab = dnn.Slab{T: received, Stride: p.width / each}
+					slab = b.bring(i, Backward, from, part, f, rows, width, slab, fmt.Sprintf("%s from %s on %s", name, b.Net.Layers[r].Name, b.Devices[from].Name))
 					if len(b.readers[i]) == 1 && b.runs(r) == 1 && p.width == shape.Size() {
-						return received // there is nothing to add to it
+						return slab.T // there is nothing to add to it
 					}
 				}
 				if slabs[p.src] == nil {
 					starts = append(starts, p.src)
 				}
 				slabs[p.src] = append(slabs[p.src], slab)
-				width = p.width / each
 			}
 		}
 	}

@@ -200,7 +200,7 @@ func TestAlexNetInBFloat16(t *testing.T) {
 }
 
 // TestPeerCopiesInBFloat16: between columns half as much is copied as in float32, by
-// the same steps.
+// as many copies; those of maps with channels last are of one piece.
 func TestPeerCopiesInBFloat16(t *testing.T) {
 	src, err := os.ReadFile("../alexnet.net")
 	check(t, err)
@@ -212,6 +212,9 @@ func TestPeerCopiesInBFloat16(t *testing.T) {
 		check(t, err)
 		for s := range p.Steps {
 			if peer, ok := p.Steps[s].Action.(plan.Peer); ok {
+				if r := peer.Rows; r.Format == dnn.BFloat16Last && (r.SrcStride != r.Width || r.DstStride != r.Width) {
+					t.Errorf("%s: rows of %d, %d and %d apart", p.StepName(s), r.Width, r.SrcStride, r.DstStride)
+				}
 				n := peer.Bytes()
 				softmax := net.Layers[len(net.Layers)-1].Name // is in float32, and so is its gradient
 				if half && !strings.Contains(p.Devices[peer.To].Tensors[peer.Dst].Name, softmax) {
