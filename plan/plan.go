@@ -25,6 +25,13 @@
 // gradients of all parameters live until then. Pixels are uploaded first and
 // control last, because the control of the run before is in use until its last
 // update, and nothing of the next batch should wait for that.
+//
+// # Formats
+//
+// Maps are float32, channels first. With [Options].BFloat16, for GPUs, they and what
+// the products read of the weights are bfloat16, and where convolutions, pools and
+// normalisations are, channels are last; the parameters themselves stay as they are.
+// See format.go.
 package plan
 
 import (
