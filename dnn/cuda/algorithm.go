@@ -85,7 +85,7 @@ func (c *conv) algorithm(p *preparation, d direction) (cudnn.Perf, error) {
 	if err != nil {
 		return cudnn.Perf{}, fmt.Errorf("algorithms for %s: %w", c, err)
 	}
-	best, err := c.choose(p, d, list, false)
+	best, err := c.choose(p, d, list, c.done == dnn.Float32) // of which cuDNN keeps its promises
 	if err == nil {
 		t.Convolutions[key], t.tried[key] = best, true
 		t.write()
@@ -117,7 +117,7 @@ func (c *conv) borrow(p *preparation, space int64, use func(at memory) error) er
 
 // choose takes the first of the algorithms that stays within the workspace and works;
 // before all others those that give the same bits each time, although another may be
-// faster. One that was tried before is not tried again.
+// faster. What was tried before is not tried again.
 func (c *conv) choose(p *preparation, d direction, list []cudnn.Perf, tried bool) (cudnn.Perf, error) {
 	limit := p.device.options.workspace()
 	list = slices.DeleteFunc(list, func(a cudnn.Perf) bool { return int64(a.Memory) > limit })
@@ -158,5 +158,5 @@ func (p *preparation) try(work func() error) (refused, err error) {
 	if dead == nil && errors.As(err, &library) {
 		return err, nil
 	}
-	return nil, errors.Join(err, dead)
+	return nil, cmp.Or(dead, err)
 }

@@ -171,7 +171,11 @@ func (p *preparation) borrow(sizes []int64, use func([]cu.DevicePtr) error) (err
 		if takeErr != nil {
 			return fmt.Errorf("to measure algorithms: %w", takeErr)
 		}
-		defer func() { err = errors.Join(err, m.Close()) }()
+		defer func() {
+			if e := m.Close(); err == nil { // else the device may have failed, and e say so once more
+				err = e
+			}
+		}()
 		at[i] = m.Ptr()
 	}
 	return use(at)
