@@ -83,6 +83,8 @@ type Report struct {
 
 	Repeats int `json:"repeats"` // steps that were issued between two waits
 
+	Graphs [2]int `json:"graphs"` // how many runs of operations were launched as a CUDA graph, and of how many
+
 	Step       Time        `json:"step"`
 	Passes     []Time      `json:"passes"` // forward, backward, update
 	Ceilings   Ceilings    `json:"ceilings"`
@@ -118,6 +120,7 @@ func Run(ctx context.Context, o Options) (_ *Report, err error) {
 	if err != nil {
 		return nil, err
 	}
+	r.Graphs[0], r.Graphs[1] = s.runner.Graphs(s.Program)
 	r.PeakRSS, _ = measure.Memory("VmHWM") // 0 where it is not known; before the ceilings, which take memory of their own
 	if r.InUse, err = inUse(o.Devices[0]); err != nil {
 		return nil, err

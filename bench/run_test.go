@@ -164,6 +164,9 @@ func TestHow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if r.Graphs[0] == 0 || r.Graphs[0] != r.Graphs[1] {
+		t.Errorf("%d graphs of %d", r.Graphs[0], r.Graphs[1])
+	}
 	for _, o := range r.Operations {
 		conv := strings.HasPrefix(o.What, "Conv") && o.What != "Convert"
 		if conv != strings.HasPrefix(o.How, "bfloat16 channels last, algorithm ") || (o.What == "ConvForward") != strings.HasSuffix(o.How, ", with bias and ReLU") {

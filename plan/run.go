@@ -247,6 +247,21 @@ func (r *Runner) How(p *Program, step int) string {
 	return ""
 }
 
+// Graphs returns how many of a program's runs of operations are launched as a graph by
+// now, and how many there are. On a CPU none is.
+func (r *Runner) Graphs(p *Program) (graphs, runs int) {
+	for i, j := range r.programs[p].joined {
+		if j == nil || i != j.last {
+			continue
+		}
+		runs++
+		if t, ok := j.task.(interface{ IsGraph() bool }); ok && t.IsGraph() {
+			graphs++
+		}
+	}
+	return graphs, runs
+}
+
 // turn makes ready for steps of p.
 func (r *Runner) turn(ctx context.Context, p *Program) error {
 	if r.last != p { // programs share memory without knowing of each other

@@ -107,13 +107,8 @@ func (j *joined) afterRefusal(s *stream) error {
 	return err
 }
 
-// How says whether there is a graph.
-func (j *joined) How() string {
-	if j.plain {
-		return "no graph"
-	}
-	return "graph"
-}
+// IsGraph reports whether the tasks are launched as a graph by now.
+func (j *joined) IsGraph() bool { return j.graph != nil }
 
 // each launches the parts one by one.
 func (j *joined) each(s *stream) error {

@@ -52,6 +52,7 @@ func operations(ctx context.Context, c *check, p *Part) error {
 	p.Note("Batch %d in %s on %s with -autotune: a step takes %.3f ms, and its operations %.3f ms one after the other: copies overlap in a step. "+
 		"Each was timed by itself, the short ones many times between two waits; small operands may lie in the GPU's cache then.",
 		s.batch, s.precision, s.devices, r.StepMS, sum)
+	p.Note("In a whole step %d of %d runs of operations are launched as a CUDA graph each.", r.Graphs[0], r.Graphs[1])
 	p.Note("The roofline is by ceilings that alexnet measured itself: %.0f GFLOP/s in a large product, %.0f GB/s in a large copy.", r.Ceilings.GFLOPs, r.Ceilings.GBs)
 	t := p.NewTable("Operations", "layer", "pass", "what", "ms", "fastest_ms", "slowest_ms", "share_of_sum", "gflop", "gb", "roofline", "repeats", "how")
 	for _, o := range r.Operations {
