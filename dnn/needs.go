@@ -309,12 +309,11 @@ const maxSide = 1 << 24
 // window checks a window and the sides of the maps it slides over and makes, and
 // that no place in them overflows.
 func (n *needs) window(w Window, in, out Shape) {
-	const limit = maxSide
-	if w.H < 1 || w.W < 1 || w.Stride < 1 || w.Pad < 0 || max(w.H, w.W, w.Stride, w.Pad) > limit {
-		n.fail("window %dx%d, stride %d, pad %d: sides and stride must be 1 or more, pad 0 or more, all at most %d", w.H, w.W, w.Stride, w.Pad, limit)
+	if w.H < 1 || w.W < 1 || w.Stride < 1 || w.Pad < 0 || max(w.H, w.W, w.Stride, w.Pad) > maxSide {
+		n.fail("window %dx%d, stride %d, pad %d: sides and stride must be 1 or more, pad 0 or more, all at most %d", w.H, w.W, w.Stride, w.Pad, maxSide)
 	}
-	if side := max(in.H, in.W, out.H, out.W); side > limit {
-		n.fail("maps with a side of %d; at most %d", side, limit)
+	if side := max(in.H, in.W, out.H, out.W); side > maxSide {
+		n.fail("maps with a side of %d; at most %d", side, maxSide)
 	}
 	n.area("windows", w.H, w.W)
 }

@@ -22,14 +22,9 @@ func (p *preparation) inFloat32(op dnn.Op) []loop {
 	if sum, ok := op.(dnn.Sum); ok && sum.Format != dnn.Float32 {
 		return p.sumHalf(sum)
 	}
-	needs, err := dnn.Needs(op)
-	if err != nil {
-		p.err = err
-		return nil
-	}
 	var list []converted
 	seen := map[dnn.Tensor]bool{}
-	for _, n := range needs {
+	for _, n := range p.needs {
 		if !n.Numbers || n.Format == dnn.Float32 || seen[n.Tensor] {
 			continue
 		}
@@ -59,11 +54,18 @@ func (c converted) each(f func(half, i int)) loop {
 		for i := range size {
 			half := i
 			if c.Format == dnn.BFloat16Last {
-				half = i%c.Places*c.Channels + i/c.Places
+				half = channelsLast(i, c.Channels, c.Places)
 			}
 			f(n*size+half, n*size+i)
 		}
 	}}
+}
+
+// channelsLast returns where number i of maps, counted channels first, stands with
+// channels last.
+func channelsLast(i, channels, places int) int {
+	size := channels * places
+	return i - i%size + i%places*channels + i%size/places
 }
 
 // sumHalf touches nothing of Y but its slab: another stream may be filling the rest.

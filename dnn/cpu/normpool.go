@@ -54,9 +54,8 @@ func (p *preparation) places(op dnn.NormPool, t dnn.Tensor) places {
 
 // of returns number i's.
 func (p places) of(i int) *uint8 {
-	if area := p.Out.H * p.Out.W; p.last {
-		image, channel, at := i/p.Out.Size(), i/area%p.Out.C, i%area
-		i = (image*area+at)*p.Out.C + channel
+	if p.last {
+		i = channelsLast(i, p.Out.C, p.Out.H*p.Out.W)
 	}
 	return &p.where[i]
 }

@@ -29,12 +29,21 @@ func (p *preparation) maxPoolForward(op dnn.MaxPoolForward) []loop {
 	if !p.last {
 		return p.largest(op)
 	}
+	last, first := p.wherePlaces(op.Pool, &op.Where)
+	return append(p.largest(op), blocks(len(last), func(from, to int) {
+		for i := from; i < to; i++ {
+			last[channelsLast(i, op.Out.C, op.Out.H*op.Out.W)] = first[i]
+		}
+	})...)
+}
+
+// wherePlaces puts a tensor with channels first in the place of one with channels last,
+// and returns the numbers of both.
+func (p *preparation) wherePlaces(op dnn.Pool, where *dnn.Tensor) (last, first []int32) {
 	n := op.Batch * op.Out.Size()
-	where := p.ints(op.Where, n)
-	op.Where = p.temporary(4 * n)
-	first := p.ints(op.Where, n)
-	c := converted{Need: dnn.Need{Format: dnn.BFloat16Last, Count: op.Batch, Channels: op.Out.C, Places: op.Out.H * op.Out.W}}
-	return append(p.largest(op), c.each(func(last, i int) { where[last] = first[i] }))
+	last = p.ints(*where, n)
+	*where = p.temporary(4 * n)
+	return last, p.ints(*where, n)
 }
 
 // largest is maxPoolForward with channels first.
@@ -72,12 +81,12 @@ func (p *preparation) maxPoolBackward(op dnn.MaxPoolBackward) []loop {
 	if !p.last {
 		return p.unpooled(op)
 	}
-	n := op.Batch * op.Out.Size()
-	where := p.ints(op.Where, n)
-	op.Where = p.temporary(4 * n)
-	first := p.ints(op.Where, n)
-	c := converted{Need: dnn.Need{Format: dnn.BFloat16Last, Count: op.Batch, Channels: op.Out.C, Places: op.Out.H * op.Out.W}}
-	return append([]loop{c.each(func(last, i int) { first[i] = where[last] })}, p.unpooled(op)...)
+	last, first := p.wherePlaces(op.Pool, &op.Where)
+	return append(blocks(len(last), func(from, to int) {
+		for i := from; i < to; i++ {
+			first[i] = last[channelsLast(i, op.Out.C, op.Out.H*op.Out.W)]
+		}
+	}), p.unpooled(op)...)
 }
 
 // unpooled is maxPoolBackward with channels first.

@@ -112,17 +112,18 @@ func (p *preparation) loops(op dnn.Op) []loop {
 type preparation struct {
 	device *Device
 	mem    map[dnn.Tensor][]byte // as much of each operand as the operation uses
-	last   bool                  // the operation has channels last
-	err    error                 // of memory for the loops themselves
+	needs  []dnn.Need
+	last   bool  // the operation has channels last
+	err    error // of memory for the loops themselves
 }
 
 // operands finds the memory of all operands.
 func (p *preparation) operands(op dnn.Op, at func(dnn.Tensor) dnn.Buffer) error {
-	needs, err := dnn.Needs(op)
-	if err != nil {
+	var err error
+	if p.needs, err = dnn.Needs(op); err != nil {
 		return err
 	}
-	for _, n := range needs {
+	for _, n := range p.needs {
 		b, err := memoryOf(at(n.Tensor))
 		switch {
 		case err != nil:

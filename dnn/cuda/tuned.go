@@ -14,6 +14,7 @@ import (
 
 	"alexnet/dnn/cuda/cublaslt"
 	"alexnet/dnn/cuda/cudnn"
+	"alexnet/dnn/cuda/kernels"
 )
 
 // tuned is what measuring algorithms has found out, kept in a file so that it is done
@@ -40,12 +41,8 @@ const mostTuned = 4 << 20
 // newTuned reads what is known. A file that is missing or damaged knows nothing.
 func newTuned(dir string, libs *Libraries, gpu string) *tuned {
 	t := noTuned()
-	if dir == "" {
-		user, err := os.UserCacheDir()
-		if err != nil {
-			return t
-		}
-		dir = filepath.Join(user, "alexnet", "kernels")
+	if dir = kernels.CacheDir(dir); dir == "" {
+		return t
 	}
 	h := sha256.New()
 	fmt.Fprintf(h, "%q", []string{gpu, libs.Driver.Version()})

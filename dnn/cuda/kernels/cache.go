@@ -23,13 +23,22 @@ type cacheFile string
 // mostBytes is the size from which on a file is none of ours.
 const mostBytes = 64 << 20
 
+// CacheDir returns dir or, if it is "", the folder of the user's that takes its place:
+// "" if there is none.
+func CacheDir(dir string) string {
+	if dir != "" {
+		return dir
+	}
+	user, err := os.UserCacheDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(user, "alexnet", "kernels")
+}
+
 func openCache(dir string, rtc *nvrtc.Library, source string, options []string) cacheFile {
-	if dir == "" {
-		user, err := os.UserCacheDir()
-		if err != nil {
-			return ""
-		}
-		dir = filepath.Join(user, "alexnet", "kernels")
+	if dir = CacheDir(dir); dir == "" {
+		return ""
 	}
 	h := sha256.New()
 	major, minor := rtc.Version()

@@ -339,17 +339,15 @@ func (a *access) addBias(k kernels.AddBias, half bool) {
 
 // update does one parameter after the other.
 func (a *access) update(k kernels.Update) {
-	chunks := int64(0)
-	for i, p := range k.Params {
-		if p.Count == 0 {
-			break
-		}
-		const chunk = 4096
-		if p.FirstChunk != chunks {
-			a.fail(cu.ErrorLaunchFailed, "parameter %d begins with chunk %d, want %d", i, p.FirstChunk, chunks)
-			return
-		}
-		chunks += (p.Count*count(p.C, p.H, p.Wide) + chunk - 1) / chunk
+	list := k.Params[:]
+	if n := slices.IndexFunc(list, func(p kernels.Parameter) bool { return p.Count == 0 }); n >= 0 {
+		list = list[:n]
+	}
+	if kernels.NewUpdate(k.Control, k.Momentum, list) != k {
+		a.fail(cu.ErrorLaunchFailed, "%d chunks are not those of the %d parameters", k.Chunks, len(list))
+		return
+	}
+	for _, p := range list {
 		o := dnn.Param{Count: int(p.Count), Kernels: folded(p.C, p.H, p.Wide, p.Side, p.Channels), Decay: p.Decay, Rate: p.Rate, Index: int(p.Index),
 			G: 2, W: 3, V: 4, Narrow: p.Narrow != 0}
 		at := []cu.DevicePtr{k.Control, p.G, p.W, p.V}
@@ -358,9 +356,6 @@ func (a *access) update(k kernels.Update) {
 			at = append(at, p.Copy)
 		}
 		a.do(dnn.Update{Momentum: k.Momentum, Control: 1, Params: []dnn.Param{o}}, false, at...)
-	}
-	if chunks != k.Chunks {
-		a.fail(cu.ErrorLaunchFailed, "%d chunks in a launch of %d", chunks, k.Chunks)
 	}
 }
 
