@@ -174,7 +174,12 @@ func (b *builder) runs(i int) int {
 }
 
 func (b *builder) tensor(part int, segment Segment, name string, shape ...int) dnn.Tensor {
-	bytes := int64(4)
+	return b.tensorIn(dnn.Float32, part, segment, name, shape...)
+}
+
+// tensorIn makes a tensor of numbers in a format, whose order the shape is in.
+func (b *builder) tensorIn(f dnn.Format, part int, segment Segment, name string, shape ...int) dnn.Tensor {
+	bytes := f.Bytes()
 	for _, n := range shape {
 		bytes *= int64(n)
 	}
@@ -185,14 +190,10 @@ func (b *builder) tensor(part int, segment Segment, name string, shape ...int) d
 
 // maps makes a tensor for a batch of maps.
 func (b *builder) maps(part int, name string, f dnn.Format, s dnn.Shape) dnn.Tensor {
-	return b.inFormat(part, b.tensor(part, Work, name, b.Batch, s.C, s.H, s.W), f)
-}
-
-// inFormat gives a tensor, made for float32, the size it has in a format.
-func (b *builder) inFormat(part int, t dnn.Tensor, f dnn.Format) dnn.Tensor {
-	tensor := &b.Devices[part].Tensors[t]
-	tensor.Bytes = tensor.Bytes / dnn.Float32.Bytes() * f.Bytes()
-	return t
+	if f == dnn.BFloat16Last {
+		return b.tensorIn(f, part, Work, name, b.Batch, s.H, s.W, s.C)
+	}
+	return b.tensorIn(f, part, Work, name, b.Batch, s.C, s.H, s.W)
 }
 
 // pin keeps memory that the host writes or reads from being shared.
@@ -407,11 +408,11 @@ func (b *builder) peer(i int, pass Pass, part, to int, f dnn.Format, rows, width
 // together first, and the copy is of one piece.
 func (b *builder) bring(i int, pass Pass, part, to int, f dnn.Format, rows, width int, x dnn.Slab, name string) dnn.Slab {
 	if f == dnn.BFloat16Last && x.Stride != width {
-		together := dnn.Slab{T: b.inFormat(part, b.tensor(part, Work, name+" put together", rows, width), f), Stride: width}
+		together := dnn.Slab{T: b.tensorIn(f, part, Work, name+" put together", rows, width), Stride: width}
 		b.launch(i, pass, part, dnn.Sum{Rows: rows, Width: width, Format: f, X: []dnn.Slab{x}, Y: together})
 		x = together
 	}
-	y := dnn.Slab{T: b.inFormat(to, b.tensor(to, Work, name, rows, width), f), Stride: width}
+	y := dnn.Slab{T: b.tensorIn(f, to, Work, name, rows, width), Stride: width}
 	b.peer(i, pass, part, to, f, rows, width, x, y)
 	return y
 }

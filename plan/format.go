@@ -168,7 +168,7 @@ func (b *builder) copy(i, part int) {
 	for n, t := range b.params[i][part] {
 		p, name := b.param(i, part, n), b.Devices[part].Tensors[t].Name
 		s := p.Kernels.Copied()
-		made := b.inFormat(part, b.tensor(part, State, name+" in bfloat16", p.Count, s.H, s.W, s.C), dnn.BFloat16)
+		made := b.tensorIn(dnn.BFloat16, part, State, name+" in bfloat16", p.Count, s.H, s.W, s.C)
 		b.copies[i][part] = append(b.copies[i][part], made)
 		b.Devices[part].Copies = append(b.Devices[part].Copies, dnn.Narrow{Count: p.Count, Kernels: p.Kernels, X: t, Y: made})
 	}
@@ -206,5 +206,5 @@ func (b *builder) weightGradient(i, part int, p dnn.Param) dnn.Tensor {
 		return b.tensor(part, Work, "gradient of "+t.Name, t.Shape...)
 	}
 	s := p.Kernels.Copied()
-	return b.inFormat(part, b.tensor(part, Work, "gradient of "+t.Name, p.Count, s.H, s.W, s.C), dnn.BFloat16)
+	return b.tensorIn(dnn.BFloat16, part, Work, "gradient of "+t.Name, p.Count, s.H, s.W, s.C)
 }

@@ -169,16 +169,7 @@ func TestSimulatedGPUsKeepTheOrder(t *testing.T) {
 			names := []string{"sim:a", "sim:b"}[:len(ordinals)]
 			p, err := plan.Compile(net, names, plan.Options{Batch: simBatch})
 			check(t, err)
-			var want []uint32
-			for seed := range orders {
-				got, races := simulate(t, net, p, seed, ordinals...)
-				if want == nil {
-					want = got
-				}
-				if !slices.Equal(got, want) || len(races) > 0 {
-					t.Fatalf("seed %d gives other numbers, or races %v", seed, races)
-				}
-			}
+			want := inEveryOrder(t, net, p, orders, ordinals...)
 			if testenv.Race {
 				return
 			}
@@ -236,6 +227,22 @@ func TestGraphsGiveTheSame(t *testing.T) {
 	}
 }
 
+// inEveryOrder simulates a program in the orders of so many seeds, and returns the bits
+// that come out of each.
+func inEveryOrder(t *testing.T, net *model.Net, p *plan.Program, seeds uint64, ordinals ...int) (want []uint32) {
+	t.Helper()
+	for seed := range seeds {
+		got, races := simulate(t, net, p, seed, ordinals...)
+		if want == nil {
+			want = got
+		}
+		if !slices.Equal(got, want) || len(races) > 0 {
+			t.Fatalf("seed %d gives other numbers, or races %v", seed, races)
+		}
+	}
+	return want
+}
+
 // TestSimulatedGPUsInBFloat16: the same in bfloat16, whose maps are cut into columns
 // another way. That a wait is missing shows as a race.
 func TestSimulatedGPUsInBFloat16(t *testing.T) {
@@ -248,16 +255,7 @@ func TestSimulatedGPUsInBFloat16(t *testing.T) {
 		t.Run(fmt.Sprint(ordinals), func(t *testing.T) {
 			p, err := plan.Compile(net, []string{"sim:a", "sim:b"}[:len(ordinals)], plan.Options{Batch: simBatch, BFloat16: true})
 			check(t, err)
-			var want []uint32
-			for seed := range seeds {
-				got, races := simulate(t, net, p, seed, ordinals...)
-				if want == nil {
-					want = got
-				}
-				if !slices.Equal(got, want) || len(races) > 0 {
-					t.Fatalf("seed %d gives other numbers, or races %v", seed, races)
-				}
-			}
+			inEveryOrder(t, net, p, seeds, ordinals...)
 			if testenv.Race {
 				return
 			}
