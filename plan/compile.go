@@ -177,7 +177,7 @@ func (b *builder) tensor(part int, segment Segment, name string, shape ...int) d
 	return b.tensorIn(dnn.Float32, part, segment, name, shape...)
 }
 
-// tensorIn makes a tensor of numbers in a format, whose order the shape is in.
+// tensorIn makes a tensor of numbers in a format.
 func (b *builder) tensorIn(f dnn.Format, part int, segment Segment, name string, shape ...int) dnn.Tensor {
 	bytes := f.Bytes()
 	for _, n := range shape {
@@ -188,11 +188,9 @@ func (b *builder) tensorIn(f dnn.Format, part int, segment Segment, name string,
 	return dnn.Tensor(len(d.Tensors) - 1)
 }
 
-// maps makes a tensor for a batch of maps.
+// maps makes a tensor for a batch of maps, whose shape is named channels first in every
+// format.
 func (b *builder) maps(part int, name string, f dnn.Format, s dnn.Shape) dnn.Tensor {
-	if f == dnn.BFloat16Last {
-		return b.tensorIn(f, part, Work, name, b.Batch, s.H, s.W, s.C)
-	}
 	return b.tensorIn(f, part, Work, name, b.Batch, s.C, s.H, s.W)
 }
 
