@@ -15,8 +15,8 @@ import (
 
 // blasVariable chooses the matrix product: own, gonum, openblas, or the path of a
 // library that has OpenBLAS's functions. Unset, OpenBLAS is used where it is found
-// and knows the processor; elsewhere our own where there is assembly for it, or
-// else gonum's.
+// and has the vectors of our own; else our own where there is assembly for the
+// processor, or gonum's.
 const blasVariable = "ALEXNET_BLAS"
 
 var chosen struct {
@@ -65,7 +65,7 @@ func chooseBLAS(want string) (blas.Float32, string, error) {
 	}
 	b, name, err := openOpenBLAS(names)
 	switch {
-	case want == "" && tile.Fast() && (err != nil || !b.vectors()):
+	case want == "" && tile.Fast() && (err != nil || !b.uses(tile.Name())):
 		return blocked{}, "own, " + tile.Name(), nil
 	case err == nil:
 		return b, name, nil

@@ -130,12 +130,14 @@ func TestChooseBLAS(t *testing.T) {
 	if err != nil || name == "" {
 		t.Errorf("no choice: %q, %v", name, err)
 	}
-	if b, ok := chosen.(openBLAS); ok && tile.Fast() && !b.vectors() {
-		t.Errorf("chosen is %s, of core %s, which has no vectors", name, b.core)
+	if b, ok := chosen.(openBLAS); ok && tile.Fast() && !b.uses(tile.Name()) {
+		t.Errorf("chosen is %s, of core %s, which does not use %s", name, b.core, tile.Name())
 	}
-	for core, want := range map[string]bool{"Prescott": false, "Nehalem": false, "Haswell": true, "SkylakeX": true, "ZEN": true} {
-		if got := (openBLAS{core: core}).vectors(); got != want {
-			t.Errorf("core %s has vectors: %v, want %v", core, got, want)
+	for core, want := range map[string]string{"Prescott": "", "Nehalem": "", "Haswell": "AVX2", "ZEN": "AVX2", "SkylakeX": "AVX-512"} {
+		for _, vectors := range []string{"AVX2", "AVX-512"} {
+			if got := (openBLAS{core: core}).uses(vectors); got != (vectors == want) {
+				t.Errorf("core %s uses %s: %v", core, vectors, got)
+			}
 		}
 	}
 	for _, bad := range []string{"mkl", "/absent/libopenblas.so"} {

@@ -3,7 +3,6 @@ package cpu
 import (
 	"fmt"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
 	"unsafe"
@@ -32,13 +31,17 @@ type openBLAS struct {
 	core  string  // that it has kernels for, of those that it knows
 }
 
-// withVectors are OpenBLAS's names of x86 processors with AVX2. A library that is
-// older than the processor may take it for one of twenty years ago, Prescott, and
-// is then five times slower than it could be.
-var withVectors = []string{"haswell", "zen", "skylakex", "cooperlake", "sapphirerapids", "excavator"}
+// coreVectors are the vectors that OpenBLAS's kernels for x86 processors use, by
+// its names of those. A library that is older than the processor may take it for
+// one of ten or twenty years ago, Haswell or Prescott, and is then two or ten times
+// slower than it could be.
+var coreVectors = map[string]string{
+	"haswell": "AVX2", "zen": "AVX2", "excavator": "AVX2",
+	"skylakex": "AVX-512", "cooperlake": "AVX-512", "sapphirerapids": "AVX-512",
+}
 
-// vectors reports whether the library uses what a processor with AVX2 can do.
-func (o openBLAS) vectors() bool { return slices.Contains(withVectors, strings.ToLower(o.core)) }
+// uses reports whether the library uses vectors of that name, as package tile has it.
+func (o openBLAS) uses(vectors string) bool { return coreVectors[strings.ToLower(o.core)] == vectors }
 
 // openOpenBLAS opens the library and sets it to one thread, since the team is
 // what works in parallel. The name says where it lies and what it calls itself.
