@@ -30,7 +30,7 @@ func TestDecoderOf(t *testing.T) {
 // looked at it.
 func TestMarkdown(t *testing.T) {
 	r := &LoaderResult{
-		Result: Result{"loader", "2026-11-24", "abc", Machine{"A CPU", 2, 32 << 20, "linux/amd64", "go1.26"}},
+		Result: Result{"loader", "2026-11-24", "abc", Machine{"A CPU", "AVX2", 2, 32 << 20, "linux/amd64", "go1.26"}},
 		Cases: []Series{
 			series(raw1, []float64{8000, 8200, 7800}), series(delta, []float64{4000, 4100, 3900}),
 			series(raw2, []float64{16000, 16400, 14040}), series(torch, []float64{800, 820, 975}),
@@ -51,7 +51,7 @@ func TestMarkdown(t *testing.T) {
 	if got := r.markdown(); !bytes.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	if name := r.fileName(); name != "loader-2026-11-24-a-cpu" {
+	if name := r.fileName(); name != "loader-2026-11-24-a-cpu-avx2" {
 		t.Error(name)
 	}
 

@@ -75,7 +75,7 @@ const aDate = `\d{4}-\d\d-\d\d`
 
 // on names the machine of a result, in words.
 func (m *Machine) on() string {
-	s := fmt.Sprintf("%s, %d cores", m.CPU, m.Cores)
+	s := fmt.Sprintf("%s, %d cores", m.processor(), m.Cores)
 	if m.Cache > 0 {
 		s += fmt.Sprintf(", %d MiB of last-level cache", m.Cache>>20)
 	}

@@ -52,7 +52,7 @@ func readmeOf(t *testing.T, root string) string {
 // steps is a result of one case, at so many images a second.
 func steps(benchmark, date, cpu string, ours float64) *StepsResult {
 	return &StepsResult{
-		Result: Result{benchmark, date, "0123456789abcdef with changes", Machine{cpu, 2, 32 << 20, "linux/amd64", "go1.26"}},
+		Result: Result{benchmark, date, "0123456789abcdef with changes", Machine{cpu, "AVX2", 2, 32 << 20, "linux/amd64", "go1.26"}},
 		Config: benchmark + ".net", Cases: []StepCase{{Batch: 32, Ours: series("ours", []float64{ours})}},
 	}
 }
@@ -93,9 +93,9 @@ func TestReadme(t *testing.T) {
 		t.Errorf("what is around the figures has changed:\n%s", text)
 	}
 	for _, part := range []string{
-		"| `alexnet.net`, training step, batch 32 | 1,235 | 500 | 2.47 |", "A CPU, 2 cores, 32 MiB of last-level cache (",
+		"| `alexnet.net`, training step, batch 32 | 1,235 | 500 | 2.47 |", "A CPU (AVX2), 2 cores, 32 MiB of last-level cache (",
 		"[table of `alexnet.net`](bench/results/alexnet-2026-02-01-a-cpu.md) of 2026-02-01 at 0123456 with changes",
-		"| `cifar.net`, training step, batch 32 | 88 |  |  |", "B CPU, 2 cores", "| 12.3 |  |  |",
+		"| `cifar.net`, training step, batch 32 | 88 |  |  |", "B CPU (AVX2), 2 cores", "| 12.3 |  |  |",
 		"| alexnet, raw, 1 core | 9,321 |", "| PyTorch 2.9's `DataLoader`", "1 core, Go's image/jpeg | 104 |",
 		"[table](bench/results/scaling-2026-02-01-a-cpu.md)", "GPUs: none has been measured yet.",
 	} {

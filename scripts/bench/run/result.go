@@ -25,7 +25,7 @@ type Result struct {
 // fileName returns the name of the result's files, without what tells them apart:
 // loader-2026-11-24-amd-epyc-9b14.
 func (r *Result) fileName() string {
-	return r.Benchmark + "-" + r.Date + "-" + measure.Slug(r.Machine.CPU)
+	return r.Benchmark + "-" + r.Date + "-" + measure.Slug(r.Machine.processor())
 }
 
 // publish prints a result for people, and writes it into a folder.

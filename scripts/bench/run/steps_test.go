@@ -64,7 +64,7 @@ func TestStepsWithoutPyTorch(t *testing.T) {
 func TestStepsMarkdown(t *testing.T) {
 	theirs := series("theirs", []float64{10, 12, 11})
 	r := &StepsResult{
-		Result: Result{"alexnet", "2026-11-24", "abc", Machine{"A CPU", 2, 32 << 20, "linux/amd64", "go1.26"}},
+		Result: Result{"alexnet", "2026-11-24", "abc", Machine{"A CPU", "AVX2", 2, 32 << 20, "linux/amd64", "go1.26"}},
 		Title:  "AlexNet on the CPU", Config: "alexnet.net", BLAS: "openblas 1", Torch: "2.9", Rounds: 3,
 		Cases: []StepCase{{Batch: 32, Ours: series("ours", []float64{20, 22, 33}), Theirs: &theirs, Memory: 1 << 30, TheirsPeak: 3 << 30}},
 	}

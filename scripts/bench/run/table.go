@@ -15,7 +15,7 @@ func (r *Result) header(b *bytes.Buffer, title string) {
 	if m.Cache > 0 {
 		cache = fmt.Sprintf("%d MiB", m.Cache>>20)
 	}
-	fmt.Fprintf(b, "# %s: %s, %s\n\n", title, m.CPU, r.Date)
+	fmt.Fprintf(b, "# %s: %s, %s\n\n", title, m.processor(), r.Date)
 	fmt.Fprintf(b, "- %s, %d cores, last-level cache: %s\n", m.System, m.Cores, cache)
 	fmt.Fprintf(b, "- %s, commit %s\n", m.Go, r.Commit)
 }
