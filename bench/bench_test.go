@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"alexnet/dnn"
 	"alexnet/dnn/cuda"
 	"alexnet/dsl"
 	"alexnet/internal/devices"
@@ -35,12 +34,12 @@ func read(t *testing.T, path string) *model.Net {
 	return net
 }
 
-func open(t *testing.T, list string) []dnn.Device {
+func open(t *testing.T, list string) plan.Placement {
 	t.Helper()
 	return openWith(t, list, cuda.Options{})
 }
 
-func openWith(t *testing.T, list string, o cuda.Options) []dnn.Device {
+func openWith(t *testing.T, list string, o cuda.Options) plan.Placement {
 	t.Helper()
 	on, err := devices.Open(list, o)
 	if err != nil {
@@ -51,7 +50,7 @@ func openWith(t *testing.T, list string, o cuda.Options) []dnn.Device {
 			t.Error(err)
 		}
 	})
-	return on.Devices
+	return on.Placement
 }
 
 // TestWork: the arithmetic of a step of alexnet.net is what the paper's layers add
@@ -97,7 +96,7 @@ func TestRun(t *testing.T) {
 	}{{"cpu", false}, {"cpu", true}, {"sim:0", false}} {
 		net := read(t, "../nets/shapes.net")
 		rounds := int64(0)
-		r, err := Run(t.Context(), Options{Net: net, Devices: open(t, c.devices), Batch: 4, Forward: c.forward, Precision: "fp32", Rounds: 3,
+		r, err := Run(t.Context(), Options{Net: net, Placement: open(t, c.devices), Batch: 4, Forward: c.forward, Precision: "fp32", Rounds: 3,
 			Progress: func(done, total int64) {
 				if rounds++; done != rounds || total != 4 {
 					t.Errorf("round %d of %d, want %d of 4", done, total, rounds)

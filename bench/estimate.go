@@ -9,7 +9,6 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"alexnet/dnn"
 	"alexnet/loader"
 	"alexnet/model"
 	"alexnet/plan"
@@ -44,8 +43,8 @@ type Plan struct {
 
 // EstimateOptions say what training is to be estimated.
 type EstimateOptions struct {
-	Net        *model.Net
-	Devices    []dnn.Device
+	Net *model.Net
+	plan.Placement
 	Beside     bool        // the devices work beside the CPU
 	Set        *loader.Set // whose images are loaded; nil: loading is left out
 	Images     int64       // of a pass
@@ -58,12 +57,12 @@ type EstimateOptions struct {
 // Estimate measures the parts.
 func Estimate(ctx context.Context, o EstimateOptions) (*Plan, error) {
 	p := &Plan{Net: o.Net.Name, Batch: o.Net.Train.Batch, Images: o.Images, TestImages: o.TestImages, Passes: o.Net.Train.Passes}
-	step, err := Run(ctx, Options{Net: o.Net, Devices: o.Devices, Batch: p.Batch, Whole: true, Rounds: o.Rounds, Progress: o.Progress})
+	step, err := Run(ctx, Options{Net: o.Net, Placement: o.Placement, Batch: p.Batch, Whole: true, Rounds: o.Rounds, Progress: o.Progress})
 	if err != nil {
 		return nil, err
 	}
 	p.Device, p.StepMS = step.Device, step.StepMS
-	test, err := Run(ctx, Options{Net: o.Net, Devices: o.Devices, Batch: p.Batch, Forward: true, Whole: true, Rounds: o.Rounds, Progress: o.Progress})
+	test, err := Run(ctx, Options{Net: o.Net, Placement: o.Placement, Batch: p.Batch, Forward: true, Whole: true, Rounds: o.Rounds, Progress: o.Progress})
 	if err != nil {
 		return nil, err
 	}

@@ -43,7 +43,7 @@ func TestEstimate(t *testing.T) {
 	dir := t.TempDir()
 	net := read(t, "../nets/shapes.net")
 	net.Train.Batch = 4
-	p, err := Estimate(t.Context(), EstimateOptions{Net: net, Devices: open(t, "cpu"), Images: 100, TestImages: 10, Dir: dir, Rounds: 1, Progress: func(int64, int64) {}})
+	p, err := Estimate(t.Context(), EstimateOptions{Net: net, Placement: open(t, "cpu"), Images: 100, TestImages: 10, Dir: dir, Rounds: 1, Progress: func(int64, int64) {}})
 	if err != nil {
 		t.Fatal(err)
 	}

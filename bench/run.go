@@ -16,8 +16,8 @@ import (
 
 // Options say what is measured.
 type Options struct {
-	Net       *model.Net
-	Devices   []dnn.Device
+	Net *model.Net
+	plan.Placement
 	Batch     int
 	Forward   bool   // the forward pass of a test alone, without dropout
 	Whole     bool   // the whole and its passes, but not operation by operation, and no ceilings
@@ -100,7 +100,7 @@ func Run(ctx context.Context, o Options) (_ *Report, err error) {
 	if o.Forward {
 		mode = plan.Test
 	}
-	s, err := NewStep(ctx, o.Net, o.Devices, plan.Options{Batch: o.Batch, Mode: mode})
+	s, err := NewStep(ctx, o.Net, o.Placement, plan.Options{Batch: o.Batch, Mode: mode})
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +110,11 @@ func Run(ctx context.Context, o Options) (_ *Report, err error) {
 		CPU: measure.CPU(), Cores: runtime.GOMAXPROCS(0), BLAS: cpu.BLAS(), Go: runtime.Version(), Date: time.Now().UTC().Truncate(time.Second),
 	}
 	for i, d := range s.Program.Devices {
-		if i > 0 {
+		switch {
+		case i == 0:
+		case i%s.Program.Width() == 0:
+			r.Device += "+"
+		default:
 			r.Device += ","
 		}
 		r.Device += d.Name

@@ -160,7 +160,7 @@ train {
 func TestHow(t *testing.T) {
 	net := parse(t, "net small\ninput 3x8x8\nconv1 conv 8 3x3 init 0.01\nrelu\nfc2 full 4\nsoftmax\n")
 	on := openWith(t, "sim:0", cuda.Options{Precision: cuda.BF16, KernelCache: t.TempDir()})
-	r, err := Run(t.Context(), Options{Net: net, Devices: on, Batch: 2, Precision: "bf16", Rounds: 1, Progress: func(int64, int64) {}})
+	r, err := Run(t.Context(), Options{Net: net, Placement: on, Batch: 2, Precision: "bf16", Rounds: 1, Progress: func(int64, int64) {}})
 	if err != nil {
 		t.Fatal(err)
 	}

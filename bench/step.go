@@ -27,14 +27,10 @@ type Step struct {
 }
 
 // NewStep plans and prepares a step. The devices remain the caller's.
-func NewStep(ctx context.Context, net *model.Net, devices []dnn.Device, o plan.Options) (_ *Step, err error) {
-	var names []string
-	for _, d := range devices {
-		names = append(names, d.Name())
-	}
-	o.BFloat16 = dnn.InBFloat16(devices)
+func NewStep(ctx context.Context, net *model.Net, on plan.Placement, o plan.Options) (_ *Step, err error) {
+	o.BFloat16 = dnn.InBFloat16(on.Devices)
 	s := &Step{}
-	if s.Program, err = plan.Compile(net, names, o); err != nil {
+	if s.Program, err = on.Compile(net, o); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -42,10 +38,10 @@ func NewStep(ctx context.Context, net *model.Net, devices []dnn.Device, o plan.O
 			err = errors.Join(err, s.Close())
 		}
 	}()
-	if err := s.takeHost(devices[0]); err != nil {
+	if err := s.takeHost(on.Devices[0]); err != nil {
 		return nil, err
 	}
-	if s.runner, err = plan.NewRunner(devices, s.Program); err != nil {
+	if s.runner, err = plan.NewRunner(on.Devices, s.Program); err != nil {
 		return nil, err
 	}
 	return s, s.fill(ctx)
@@ -60,7 +56,7 @@ func (s *Step) takeHost(device dnn.Device) error {
 		plan.Views:         int64(p.Batch) * dnn.ViewFloats * 4,
 		plan.Labels:        int64(p.Batch) * 4,
 		plan.Control:       p.ControlBytes(),
-		plan.Stats:         dnn.StatFloats * 4,
+		plan.Stats:         int64(p.Replicas) * dnn.StatFloats * 4,
 		plan.Probabilities: int64(p.Batch) * int64(p.Net.Classes()) * 4,
 	} {
 		h, err := device.NewHost(bytes)

@@ -226,6 +226,9 @@ func (n *needs) of(op Op) {
 		n.words("Labels", o.Labels, o.Batch)
 		n.words("Stats", o.Stats, StatFloats)
 	case SoftmaxBackward:
+		if o.Images < o.Batch || o.Images > maxCount {
+			n.fail("%d images, of which %d are here", o.Images, o.Batch)
+		}
 		n.words("Y", o.Y, o.Batch, o.Classes)
 		n.words("Labels", o.Labels, o.Batch)
 		n.words("DX", o.DX, o.Batch, o.Classes)
@@ -395,7 +398,11 @@ func (n *needs) normPool(o NormPool) {
 
 func (n *needs) dropout(o Dropout) {
 	n.flat(o.Format)
-	n.count(o.Batch, o.Features)
+	if o.Before < 0 || o.Before > maxCount {
+		n.fail("%d images before these", o.Before)
+		return
+	}
+	n.count(o.Before+o.Batch, o.Features)
 	if o.First < 0 || o.First > o.Features-o.Count {
 		n.fail("numbers %d to %d of an image that has %d", o.First, o.First+o.Count, o.Features)
 	}

@@ -236,10 +236,12 @@ type NormPoolBackward struct {
 
 // Dropout sets numbers to zero with probability Rate. Which, depends on the seed
 // and, over the whole network's batch, on the step and the number's place, so
-// that columns on different devices and columns merged on one drop the same:
-// feature f of image i of a batch is number i*Features + First + f.
+// that columns on different devices and columns merged on one drop the same, and so
+// do replicas that share the batch: feature f of image i is number
+// (Before+i)*Features + First + f.
 type Dropout struct {
 	Batch, Count    int    // Count numbers of each image
+	Before          int    // images of the batch, which other replicas have
 	Format          Format // Float32 or BFloat16
 	First, Features int
 	Rate            float64
@@ -266,11 +268,12 @@ type SoftmaxForward struct {
 	Stats          Tensor // [StatFloats]
 }
 
-// SoftmaxBackward makes the gradient of the mean loss over the batch by the
-// logits. Images without a label have none.
+// SoftmaxBackward makes the gradient by the logits of the mean loss over Images
+// images: the batch, and those that other replicas have. Images without a label have
+// none.
 type SoftmaxBackward struct {
-	Batch, Classes int
-	Y, Labels, DX  Tensor
+	Batch, Images, Classes int
+	Y, Labels, DX          Tensor
 }
 
 // Slab is Width consecutive numbers, given apart, of each of a count of rows

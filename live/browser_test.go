@@ -13,13 +13,13 @@ import (
 	"testing"
 	"time"
 
-	"alexnet/dnn"
 	"alexnet/dnn/cpu"
 	"alexnet/dsl"
 	"alexnet/internal/metrics"
 	"alexnet/live"
 	"alexnet/loader"
 	"alexnet/loader/pack"
+	"alexnet/plan"
 	"alexnet/train"
 
 	"github.com/chromedp/cdproto/cdp"
@@ -88,7 +88,7 @@ func begin(t *testing.T, text string, images int) *training {
 	server, err := live.Listen(ctx, "localhost:0", p, desk, set)
 	check(t, err)
 	r := &training{dir: filepath.Join(t.TempDir(), "run"), url: server.URL(), ended: make(chan error, 1)}
-	config := train.Config{Net: net, Text: text, Set: set, Devices: []dnn.Device{device}, Dir: r.dir, Watch: p, Desk: desk,
+	config := train.Config{Net: net, Text: text, Set: set, Placement: plan.On(device), Dir: r.dir, Watch: p, Desk: desk,
 		Log: p.Log, Progress: p.Progress, Testing: p.Testing, Message: t.Logf}
 	done := make(chan struct{})
 	go func() {

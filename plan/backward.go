@@ -14,14 +14,18 @@ func (b *builder) backward(i int) {
 	if !b.learns[i] || b.normed[i] {
 		return
 	}
-	grads := make([]dnn.Tensor, b.runs(i))
+	grads := make([]dnn.Tensor, b.parts())
 	if len(b.readers[i]) > 0 {
-		for part := range grads {
+		for _, part := range b.runs(i) {
 			grads[part] = b.gradient(i, part)
 		}
 	}
-	for part, dy := range grads {
-		b.backwardOn(i, part, dy)
+	before := len(b.updates[0])
+	for _, part := range b.runs(i) {
+		b.backwardOn(i, part, grads[part])
+	}
+	for n := before; n < len(b.updates[0]); n++ {
+		b.shareGradient(i, n)
 	}
 }
 
@@ -38,7 +42,7 @@ func (b *builder) gradient(i, part int) dnn.Tensor {
 			formats = append(formats, b.reads(r))
 		}
 	}
-	whole := dnn.Sum{Rows: 1, Width: b.Batch * shape.Size(), Format: f}
+	whole := dnn.Sum{Rows: 1, Width: b.batch * shape.Size(), Format: f}
 	for _, read := range formats {
 		t := b.convert(i, Backward, part, b.gradientIn(i, part, read, name), shape, read, f, name)
 		whole.X = append(whole.X, dnn.Slab{T: t})
@@ -62,7 +66,7 @@ func (b *builder) gradientIn(i, part int, f dnn.Format, name string) dnn.Tensor 
 		if b.reads(r) != f {
 			continue
 		}
-		for from := range b.runs(r) {
+		for _, from := range b.runs(r) {
 			stride := b.inShape(r).Size() / each
 			for _, p := range b.pieces(r, from) {
 				if p.source != i || p.part != part {
@@ -72,7 +76,7 @@ func (b *builder) gradientIn(i, part int, f dnn.Format, name string) dnn.Tensor 
 				width = p.width / each
 				if from != part {
 					slab = b.bring(i, Backward, from, part, f, rows, width, slab, fmt.Sprintf("%s from %s on %s", name, b.Net.Layers[r].Name, b.Devices[from].Name))
-					if len(b.readers[i]) == 1 && b.runs(r) == 1 && p.width == shape.Size() {
+					if len(b.readers[i]) == 1 && len(b.runs(r)) == b.Replicas && p.width == shape.Size() {
 						return slab.T // there is nothing to add to it
 					}
 				}
@@ -130,7 +134,7 @@ func (b *builder) backwardOn(i, part int, dy dnn.Tensor) {
 		if b.masked[i] {
 			break
 		}
-		b.launch(i, Backward, part, dnn.ActivationBackward{Count: b.Batch * out.Size(), Format: b.format(i), Func: function(s.Func), Y: y, DY: dy, DX: dy})
+		b.launch(i, Backward, part, dnn.ActivationBackward{Count: b.batch * out.Size(), Format: b.format(i), Func: function(s.Func), Y: y, DY: dy, DX: dy})
 	case model.Pool:
 		pool := b.pool(i, s)
 		switch norm := l.From[0]; {
@@ -151,7 +155,7 @@ func (b *builder) backwardOn(i, part int, dy dnn.Tensor) {
 	case model.Dropout:
 		b.launch(i, Backward, part, b.dropout(i, part, s, dy, newDX()))
 	case model.Softmax:
-		b.launch(i, Backward, part, dnn.SoftmaxBackward{Batch: b.Batch, Classes: out.C, Y: y, Labels: b.labels, DX: newDX()})
+		b.launch(i, Backward, part, dnn.SoftmaxBackward{Batch: b.batch, Images: b.Batch, Classes: out.C, Y: y, Labels: b.labels[part], DX: newDX()})
 	}
 }
 

@@ -49,7 +49,7 @@ func benchmarkStep(b *testing.B, path string, batch int) {
 	net, err := dsl.Parse(path, src)
 	check(b, err)
 	on, ctx := openBench(b), b.Context()
-	step, err := bench.NewStep(ctx, net, on.Devices, plan.Options{Batch: batch})
+	step, err := bench.NewStep(ctx, net, on.Placement, plan.Options{Batch: batch})
 	check(b, err)
 	b.Cleanup(func() { check(b, step.Close()) })
 	p := step.Program

@@ -22,7 +22,8 @@ type piece struct {
 // each column source by source.
 func (b *builder) pieces(i, part int) []piece {
 	l := b.Net.Layers[i]
-	first, last := part*b.columns(), (part+1)*b.columns()
+	replica, share := part/b.Width(), part%b.Width()
+	first, last := share*b.columns(), (share+1)*b.columns()
 	if b.Net.Gathers(l) {
 		first, last = 0, b.Net.Columns
 	}
@@ -36,7 +37,7 @@ func (b *builder) pieces(i, part int) []piece {
 			p := piece{source: f, part: part, dst: at, width: b.shapeOf(f).Size()}
 			if b.divided(f) {
 				p.width /= b.Net.Columns
-				p.part = c / b.columns()
+				p.part = replica*b.Width() + c/b.columns()
 				p.src = c % b.columns() * p.width
 			}
 			list = append(list, p)
@@ -68,7 +69,7 @@ func (b *builder) output(i, part int) dnn.Tensor {
 func (b *builder) outShape(i int) dnn.Shape {
 	s := dnn.Shape(b.shapeOf(i))
 	if b.divided(i) {
-		s.C /= b.parts()
+		s.C /= b.Width()
 	}
 	return s
 }
@@ -78,7 +79,7 @@ func (b *builder) inShape(i int) dnn.Shape {
 	l := b.Net.Layers[i]
 	s := dnn.Shape(l.In)
 	if b.divided(l.From[0]) && !b.Net.Gathers(l) {
-		s.C /= b.parts()
+		s.C /= b.Width()
 	}
 	return s
 }
@@ -111,7 +112,7 @@ func (b *builder) gather(i, part int) {
 		from := dnn.Slab{T: b.as(p.source, p.part, f), Offset: p.src / each, Stride: b.stride(p) / each}
 		to := dnn.Slab{T: joined, Offset: p.dst / each, Stride: whole.Size() / each}
 		if p.part != part && each == 1 {
-			b.peer(i, Forward, p.part, part, f, rows, width, from, to)
+			b.peer(Copy, i, Forward, p.part, part, f, rows, width, from, to)
 			continue
 		}
 		if p.part != part {
@@ -122,8 +123,8 @@ func (b *builder) gather(i, part int) {
 }
 
 // peer copies a slab of one part to another's.
-func (b *builder) peer(i int, pass Pass, part, to int, f dnn.Format, rows, width int, x, y dnn.Slab) {
-	b.step(i, pass, part, Copy, Peer{From: x.T, To: to, Dst: y.T, Rows: dnn.Rows{
+func (b *builder) peer(s Stream, i int, pass Pass, part, to int, f dnn.Format, rows, width int, x, y dnn.Slab) {
+	b.step(i, pass, part, s, Peer{From: x.T, To: to, Dst: y.T, Rows: dnn.Rows{
 		Format: f, Count: rows, Width: width, SrcOffset: x.Offset, SrcStride: x.Stride, DstOffset: y.Offset, DstStride: y.Stride}})
 }
 
@@ -137,7 +138,7 @@ func (b *builder) bring(i int, pass Pass, part, to int, f dnn.Format, rows, widt
 		x = together
 	}
 	y := dnn.Slab{T: b.tensorIn(f, to, Work, name, rows, width), Stride: width}
-	b.peer(i, pass, part, to, f, rows, width, x, y)
+	b.peer(Copy, i, pass, part, to, f, rows, width, x, y)
 	return y
 }
 

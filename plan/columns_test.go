@@ -87,21 +87,21 @@ type batches struct {
 	labels [][]int32
 }
 
-func randomBatches(net *model.Net) batches {
+func randomBatches(net *model.Net, batch int) batches {
 	var b batches
 	for step := range smallSteps {
 		s := philox.NewStream(9, philox.Draw, uint32(step), 0)
-		pixels := make([]byte, smallBatch*net.Input.Size())
+		pixels := make([]byte, batch*net.Input.Size())
 		for i := range pixels {
 			pixels[i] = byte(s.Uint32())
 		}
-		views := make([]float32, smallBatch*dnn.ViewFloats)
+		views := make([]float32, batch*dnn.ViewFloats)
 		for i := range views {
 			if i%dnn.ViewFloats > 2 {
 				views[i] = float32(10 * s.Normal())
 			}
 		}
-		labels := make([]int32, smallBatch)
+		labels := make([]int32, batch)
 		for i := range labels {
 			labels[i] = int32(s.IntN(net.Classes()))
 		}
@@ -141,7 +141,7 @@ func runOn(t *testing.T, net *model.Net, devices int, wait pace) outcome {
 func runWith(t *testing.T, net *model.Net, devices int, wait pace, steps int, o plan.Options, look func(*plan.Runner, *plan.Program)) outcome {
 	t.Helper()
 	ctx := t.Context()
-	names := []string{"cpu:0", "cpu:1"}[:devices]
+	names := []string{"cpu:0", "cpu:1", "cpu:2", "cpu:3"}[:devices]
 	p, err := plan.Compile(net, names, o)
 	check(t, err)
 	var devs []dnn.Device
@@ -168,17 +168,18 @@ func runWith(t *testing.T, net *model.Net, devices int, wait pace, steps int, o 
 		}
 	}
 	var out outcome
-	data, stats := randomBatches(net), make([][dnn.StatFloats]float32, steps)
+	data, stats := randomBatches(net, p.Batch), make([][]float32, steps)
 	for step := range steps {
+		stats[step] = make([]float32, p.Replicas*dnn.StatFloats)
 		host := plan.Host{
 			plan.Pixels: data.pixels[step], plan.Views: raw.Bytes(data.views[step]), plan.Labels: raw.Bytes(data.labels[step]),
 			plan.Control: controlOf(net, step, smallRate),
-			plan.Stats:   raw.Bytes(stats[step][:]),
+			plan.Stats:   raw.Bytes(stats[step]),
 		}
 		check(t, r.Launch(ctx, p, 0, p.Update, &host))
 		if wait == eachLoss {
 			check(t, r.WaitLoss(ctx, p))
-			if stats[step] == [dnn.StatFloats]float32{} {
+			if !slices.ContainsFunc(stats[step], func(v float32) bool { return v != 0 }) {
 				t.Errorf("step %d: the loss was waited for and has not come", step)
 			}
 		}
@@ -190,19 +191,46 @@ func runWith(t *testing.T, net *model.Net, devices int, wait pace, steps int, o 
 	check(t, r.Synchronize(ctx))
 	look(r, p)
 	for _, s := range stats {
-		out.losses = append(out.losses, float64(s[dnn.StatLoss]))
+		out.losses = append(out.losses, totalLoss(wide(s)))
 	}
-	out.params = map[string][]float64{}
-	for device := range p.Devices {
-		for _, param := range p.Params(device) {
-			x := make([]float32, p.Devices[device].Tensors[param.Tensor].Bytes/4)
-			check(t, r.Read(ctx, p, device, param.Tensor, raw.Bytes(x)))
-			for _, v := range x {
-				out.params[param.Name] = append(out.params[param.Name], float64(v))
+	out.params = paramsOf(t, p, func(device int, tensor dnn.Tensor) []float64 {
+		x := make([]float32, p.Devices[device].Tensors[tensor].Bytes/4)
+		check(t, r.Read(ctx, p, device, tensor, raw.Bytes(x)))
+		return wide(x)
+	})
+	return out
+}
+
+// totalLoss returns the sum of the losses of all replicas.
+func totalLoss(stats []float64) (sum float64) {
+	for i := dnn.StatLoss; i < len(stats); i += dnn.StatFloats {
+		sum += stats[i]
+	}
+	return sum
+}
+
+// paramsOf reads the parameters, which must be the same for all replicas, to the bit.
+func paramsOf(t *testing.T, p *plan.Program, read func(device int, tensor dnn.Tensor) []float64) map[string][]float64 {
+	t.Helper()
+	var first map[string][]float64
+	for replica := range p.Replicas {
+		params := map[string][]float64{}
+		for column := range p.Width() {
+			device := replica*p.Width() + column
+			for _, param := range p.Params(device) {
+				params[param.Name] = append(params[param.Name], read(device, param.Tensor)...)
+			}
+		}
+		if replica == 0 {
+			first = params
+		}
+		for name, x := range params {
+			if !slices.Equal(x, first[name]) {
+				t.Errorf("%s of replica %d is not that of the first", name, replica)
 			}
 		}
 	}
-	return out
+	return first
 }
 
 // runReference trains in float64, with run doing each step of p.
@@ -219,19 +247,15 @@ func runReference(t *testing.T, net *model.Net, p *plan.Program, steps int, run 
 			copy(m.Tensor(device, param.Tensor), wide(x[param.First*len(x)/param.Shape[0]:]))
 		}
 	}
-	out := outcome{params: map[string][]float64{}}
-	data := randomBatches(net)
+	var out outcome
+	data := randomBatches(net, p.Batch)
 	for step := range steps {
 		m.Host[plan.Pixels], m.Host[plan.Views], m.Host[plan.Labels] = wide(data.pixels[step]), wide(data.views[step]), wide(data.labels[step])
 		m.Host[plan.Control] = append([]float64{float64(step)}, slices.Repeat([]float64{smallRate}, len(p.Net.Layers))...)
 		run(m)
-		out.losses = append(out.losses, m.Host[plan.Stats][dnn.StatLoss])
+		out.losses = append(out.losses, totalLoss(m.Host[plan.Stats]))
 	}
-	for device := range p.Devices {
-		for _, param := range p.Params(device) {
-			out.params[param.Name] = append(out.params[param.Name], m.Tensor(device, param.Tensor)...)
-		}
-	}
+	out.params = paramsOf(t, p, m.Tensor)
 	return out
 }
 

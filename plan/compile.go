@@ -10,7 +10,8 @@ import (
 
 // Options are what a program depends on besides the network and the devices.
 type Options struct {
-	Batch        int
+	Batch        int // of all replicas together
+	Replicas     int // of the network, which share the batch; 0 is one
 	Mode         Mode
 	MeanH, MeanW int  // size of the stored images; 0 stands for the network's input
 	KeepAll      bool // no memory is shared, so that every layer's output can be looked at afterwards; not with BFloat16
@@ -32,15 +33,19 @@ func (e Error) Error() string { return string(e) }
 func errorf(format string, args ...any) error { return Error(fmt.Sprintf(format, args...)) }
 
 // Compile plans a step of net, whose shapes have been inferred without a
-// problem, on the named devices: one, or one for each column. Its errors are of type
-// [Error].
+// problem, on the named devices: for each replica one, or one for each column. Its
+// errors are of type [Error].
 func Compile(net *model.Net, devices []string, o Options) (*Program, error) {
-	if len(devices) != 1 && len(devices) != net.Columns {
-		return nil, errorf("cannot place %s on %d devices: it has %d columns, so give 1 device or one for each column",
-			net.Name, len(devices), net.Columns)
+	o.Replicas = max(1, o.Replicas)
+	if err := placeable(net, len(devices), o.Replicas); err != nil {
+		return nil, err
 	}
 	if o.Batch < 1 || o.Batch > model.MaxBatch {
 		return nil, errorf("batch %d, want 1 to %d", o.Batch, model.MaxBatch)
+	}
+	if o.Batch%o.Replicas != 0 {
+		return nil, errorf("a batch of %d cannot be shared by %d replicas of %s: make it a multiple of %d",
+			o.Batch, o.Replicas, net.Name, o.Replicas)
 	}
 	if net.Input.C != 3 {
 		return nil, errorf("the input of %s is %v, but images are RGB: it needs 3 channels", net.Name, net.Input)
@@ -73,7 +78,7 @@ func Compile(net *model.Net, devices []string, o Options) (*Program, error) {
 		}
 	}
 	if b.keep >= 0 {
-		for part := range b.runs(b.keep) {
+		for _, part := range b.runs(b.keep) {
 			b.Devices[part].Outputs[b.keep] = b.pin(part, b.as(b.keep, part, dnn.Float32))
 		}
 	}
@@ -96,12 +101,12 @@ func Compile(net *model.Net, devices []string, o Options) (*Program, error) {
 	return b.Program, nil
 }
 
-// builder collects tensors and steps. A part is the share of the network that
-// one device holds: all columns, or one. Tensors that a part does not have are
-// zero.
+// builder collects tensors and steps. A part is what one device holds of a replica of
+// the network: all columns, or one. Tensors that a part does not have are zero.
 type builder struct {
 	*Program
 	o       Options
+	batch   int              // images of a replica
 	keep    int              // layer of Options.Keep, or -1
 	readers [][]int          // of each layer's output
 	learns  []bool           // whether a gradient by the layer's output is needed
@@ -117,8 +122,8 @@ type builder struct {
 	normed  []bool       // [layer] the normalisation is done by the pool that reads it
 	masked  []bool       // [layer] the ReLU's gradient is done by the layer that reads it
 	control []dnn.Tensor // [part]
-	labels  dnn.Tensor
-	stats   dnn.Tensor
+	labels  []dnn.Tensor // [part], where the softmax is
+	stats   []dnn.Tensor
 	updates [][]dnn.Param // [part] to come after all others
 }
 
@@ -132,11 +137,12 @@ func newBuilder(net *model.Net, devices []string, o Options) *builder {
 		return t
 	}
 	b := &builder{
-		Program: &Program{Net: net, Batch: o.Batch, Mode: o.Mode},
+		Program: &Program{Net: net, Batch: o.Batch, Replicas: o.Replicas, Mode: o.Mode},
 		o:       o,
+		batch:   o.Batch / o.Replicas,
 		keep:    -1,
 		readers: make([][]int, n), learns: make([]bool, n),
-		input: make([]dnn.Tensor, parts), control: make([]dnn.Tensor, parts),
+		input: make([]dnn.Tensor, parts), control: make([]dnn.Tensor, parts), labels: make([]dnn.Tensor, parts), stats: make([]dnn.Tensor, parts),
 		in: table(), out: table(), where: table(), dIn: table(),
 		alias: make([][]bool, n), params: make([][][]dnn.Tensor, n), copies: make([][][]dnn.Tensor, n), updates: make([][]dnn.Param, parts),
 		others: map[other]dnn.Tensor{}, normed: make([]bool, n), masked: make([]bool, n),
@@ -163,14 +169,19 @@ func newBuilder(net *model.Net, devices []string, o Options) *builder {
 func (b *builder) parts() int { return len(b.Devices) }
 
 // columns returns how many columns a part holds.
-func (b *builder) columns() int { return b.Net.Columns / b.parts() }
+func (b *builder) columns() int { return b.Net.Columns / b.Width() }
 
-// runs returns the parts that layer i runs on: all, but for the softmax.
-func (b *builder) runs(i int) int {
-	if _, ok := b.Net.Layers[i].Spec.(model.Softmax); ok {
-		return 1
+// runs returns the parts that layer i runs on: all, but for the softmax, which runs on
+// the first of each replica.
+func (b *builder) runs(i int) []int {
+	_, softmax := b.Net.Layers[i].Spec.(model.Softmax)
+	var list []int
+	for part := range b.parts() {
+		if !softmax || part%b.Width() == 0 {
+			list = append(list, part)
+		}
 	}
-	return b.parts()
+	return list
 }
 
 func (b *builder) tensor(part int, segment Segment, name string, shape ...int) dnn.Tensor {
@@ -191,7 +202,7 @@ func (b *builder) tensorIn(f dnn.Format, part int, segment Segment, name string,
 // maps makes a tensor for a batch of maps, whose shape is named channels first in every
 // format.
 func (b *builder) maps(part int, name string, f dnn.Format, s dnn.Shape) dnn.Tensor {
-	return b.tensorIn(f, part, Work, name, b.Batch, s.C, s.H, s.W)
+	return b.tensorIn(f, part, Work, name, b.batch, s.C, s.H, s.W)
 }
 
 // pin keeps memory that the host writes or reads from being shared.
@@ -207,6 +218,7 @@ func (b *builder) step(layer int, pass Pass, part int, s Stream, a Action) {
 // signal makes the step that was added last one that the host can wait for.
 func (b *builder) signal() { b.Steps[len(b.Steps)-1].Signal = true }
 
+// launch adds an operation to those of a device.
 func (b *builder) launch(layer int, pass Pass, part int, op dnn.Op) {
 	b.step(layer, pass, part, Compute, Launch{op})
 }

@@ -20,8 +20,8 @@ func (b *builder) feed() {
 				continue
 			}
 			weight, bias = slices.Clone(weight), slices.Clone(bias)
-			weight[0] /= b.parts()
-			bias[0] /= b.parts()
+			weight[0] /= b.Width()
+			bias[0] /= b.Width()
 			b.params[i][part] = []dnn.Tensor{
 				b.tensor(part, State, l.Name+".weight", weight...),
 				b.tensor(part, State, l.Name+".bias", bias...),
@@ -37,11 +37,11 @@ func (b *builder) feed() {
 	for part := range b.parts() {
 		mean := b.tensor(part, State, "mean", b.o.MeanH, b.o.MeanW, in.C)
 		b.Devices[part].Mean = mean
-		pixels := b.pin(part, b.tensor(part, Work, "pixels", b.Batch, in.H, in.W, in.C))
+		pixels := b.pin(part, b.tensor(part, Work, "pixels", b.batch, in.H, in.W, in.C))
 		b.Devices[part].Tensors[pixels].Bytes /= 4 // uint8
-		views := b.pin(part, b.tensor(part, Work, "views", b.Batch, dnn.ViewFloats))
+		views := b.pin(part, b.tensor(part, Work, "views", b.batch, dnn.ViewFloats))
 		b.control[part] = b.pin(part, b.tensor(part, Work, "control", int(b.ControlBytes()/4)))
-		op := dnn.Input{Batch: b.Batch, Format: b.format(model.InputIndex), Out: dnn.Shape(in), MeanH: b.o.MeanH, MeanW: b.o.MeanW,
+		op := dnn.Input{Batch: b.batch, Format: b.format(model.InputIndex), Out: dnn.Shape(in), MeanH: b.o.MeanH, MeanW: b.o.MeanW,
 			Pixels: pixels, Views: views, Mean: mean}
 		made := op.Out
 		if i, fold, ok := b.folding(); ok {
@@ -54,8 +54,10 @@ func (b *builder) feed() {
 		b.step(model.InputIndex, Feed, part, Copy, Upload{Views, views})
 		b.launch(model.InputIndex, Forward, part, op)
 	}
-	b.labels = b.pin(0, b.tensor(0, Work, "labels", b.Batch))
-	b.step(model.InputIndex, Feed, 0, Copy, Upload{Labels, b.labels})
+	for _, part := range b.runs(len(b.Net.Layers) - 1) {
+		b.labels[part] = b.pin(part, b.tensor(part, Work, "labels", b.batch))
+		b.step(model.InputIndex, Feed, part, Copy, Upload{Labels, b.labels[part]})
+	}
 	for part, control := range b.control {
 		b.step(model.InputIndex, Feed, part, Copy, Upload{Control, control})
 		b.signal()
@@ -70,10 +72,12 @@ func (b *builder) feed() {
 // results brings what the softmax made to the host.
 func (b *builder) results() {
 	last := len(b.Net.Layers) - 1
-	b.step(last, Result, 0, Copy, Download{Stats, b.stats})
-	b.signal()
-	if b.Mode == Test {
-		b.step(last, Result, 0, Copy, Download{Probabilities, b.out[last][0]})
+	for _, part := range b.runs(last) {
+		b.step(last, Result, part, Copy, Download{Stats, b.stats[part]})
 		b.signal()
+		if b.Mode == Test {
+			b.step(last, Result, part, Copy, Download{Probabilities, b.out[last][part]})
+			b.signal()
+		}
 	}
 }

@@ -67,9 +67,9 @@ func (b *builder) reads(i int) dnn.Format {
 // numbers of an image's maps there are to one of such a row.
 func (b *builder) rows(f dnn.Format, s dnn.Shape) (rows, each int) {
 	if f == dnn.BFloat16Last {
-		return b.Batch * s.H * s.W, s.H * s.W
+		return b.batch * s.H * s.W, s.H * s.W
 	}
-	return b.Batch, 1
+	return b.batch, 1
 }
 
 // other is a layer's output on a part in another format than its own.
@@ -95,7 +95,7 @@ func (b *builder) convert(i int, pass Pass, part int, t dnn.Tensor, s dnn.Shape,
 		return t
 	}
 	made := b.maps(part, name+" in "+to.String(), to, s)
-	b.launch(i, pass, part, dnn.Convert{Batch: b.Batch, Shape: s, From: from, To: to, X: t, Y: made})
+	b.launch(i, pass, part, dnn.Convert{Batch: b.batch, Shape: s, From: from, To: to, X: t, Y: made})
 	return made
 }
 

@@ -40,14 +40,15 @@ func TestBFloat16(t *testing.T) {
 			o := plan.Options{Batch: smallBatch}
 			plain := runWith(t, net, 1, eachStep, 1, o, nothing)
 			o.BFloat16 = true
-			for devices := 1; devices <= 2; devices++ {
-				half := runWith(t, net, devices, eachStep, 1, o, nothing)
+			for _, on := range []struct{ devices, replicas int }{{1, 1}, {2, 1}, {2, 2}} {
+				o.Replicas = on.replicas
+				half := runWith(t, net, on.devices, eachStep, 1, o, nothing)
 				if d := math.Abs(half.losses[0]-plain.losses[0]) / plain.losses[0]; d > ofLoss || d == 0 {
-					t.Errorf("on %d devices the loss is %g, in float32 %g", devices, half.losses[0], plain.losses[0])
+					t.Errorf("on %+v the loss is %g, in float32 %g", on, half.losses[0], plain.losses[0])
 				}
 				for name, want := range plain.params {
 					if d := distance(half.params[name], want); d > c.ofGradients {
-						t.Errorf("on %d devices %s is %.3g of its norm from what it is in float32, want up to %g", devices, name, d, c.ofGradients)
+						t.Errorf("on %+v %s is %.3g of its norm from what it is in float32, want up to %g", on, name, d, c.ofGradients)
 					}
 				}
 			}

@@ -7,10 +7,10 @@ import (
 
 func (b *builder) forward(i int) {
 	b.normed[i] = b.poolNormalises(i)
-	for part := range b.runs(i) {
+	for _, part := range b.runs(i) {
 		b.gather(i, part)
 	}
-	for part := range b.runs(i) {
+	for _, part := range b.runs(i) {
 		b.forwardOn(i, part)
 	}
 }
@@ -44,14 +44,14 @@ func (b *builder) forwardOn(i, part int) {
 		if s.Func == model.Relu && b.inPlace(i) && b.fuse(l.From[0], part) {
 			return
 		}
-		op = dnn.ActivationForward{Count: b.Batch * out.Size(), Format: f, Func: function(s.Func), X: x, Y: y}
+		op = dnn.ActivationForward{Count: b.batch * out.Size(), Format: f, Func: function(s.Func), X: x, Y: y}
 	case model.Pool:
 		pool := b.pool(i, s)
 		if s.Mode == model.Avg {
 			op = dnn.AvgPoolForward{Pool: pool, X: x, Y: y}
 			break
 		}
-		b.where[i][part] = b.tensor(part, Work, "largest of "+l.Name, b.Batch, out.C, out.H, out.W)
+		b.where[i][part] = b.tensor(part, Work, "largest of "+l.Name, b.batch, out.C, out.H, out.W)
 		op = dnn.MaxPoolForward{Pool: pool, X: x, Y: y, Where: b.where[i][part]}
 		if norm := l.From[0]; b.normalises(norm) {
 			b.Devices[part].Tensors[b.where[i][part]].Bytes /= 4 // uint8
@@ -61,13 +61,13 @@ func (b *builder) forwardOn(i, part int) {
 		op = dnn.LRNForward{LRN: b.lrn(i, s), X: x, Y: y}
 	case model.Dropout:
 		if b.Mode == Test {
-			op = dnn.Scale{Count: b.Batch * out.Size(), Format: f, Factor: float32(1 - s.Rate), X: x, Y: y}
+			op = dnn.Scale{Count: b.batch * out.Size(), Format: f, Factor: float32(1 - s.Rate), X: x, Y: y}
 			break
 		}
 		op = b.dropout(i, part, s, x, y)
 	case model.Softmax:
-		b.stats = b.pin(part, b.tensor(part, Work, "stats", dnn.StatFloats))
-		op = dnn.SoftmaxForward{Batch: b.Batch, Classes: out.C, X: x, Y: y, Labels: b.labels, Stats: b.stats}
+		b.stats[part] = b.pin(part, b.tensor(part, Work, "stats", dnn.StatFloats))
+		op = dnn.SoftmaxForward{Batch: b.batch, Classes: out.C, X: x, Y: y, Labels: b.labels[part], Stats: b.stats[part]}
 	}
 	b.launch(i, Forward, part, op)
 }
@@ -113,7 +113,7 @@ func (b *builder) inPlace(i int) bool {
 }
 
 func (b *builder) conv(i int, w model.Window, groups int) dnn.Conv {
-	c := dnn.Conv{Batch: b.Batch, Groups: b.groups(i, groups), Format: b.format(i), In: b.inShape(i), Out: b.outShape(i), Window: window(w)}
+	c := dnn.Conv{Batch: b.batch, Groups: b.groups(i, groups), Format: b.format(i), In: b.inShape(i), Out: b.outShape(i), Window: window(w)}
 	if first, fold, ok := b.folding(); ok && i == first {
 		c.In, c.Window = b.folded(i, fold), dnn.Window{H: ceil(w.H, fold.Side), W: ceil(w.W, fold.Side), Stride: 1}
 	}
@@ -121,15 +121,15 @@ func (b *builder) conv(i int, w model.Window, groups int) dnn.Conv {
 }
 
 func (b *builder) full(i int) dnn.Full {
-	return dnn.Full{Batch: b.Batch, Groups: b.groups(i, 1), Format: b.format(i), In: b.inShape(i).Size(), Out: b.outShape(i).Size()}
+	return dnn.Full{Batch: b.batch, Groups: b.groups(i, 1), Format: b.format(i), In: b.inShape(i).Size(), Out: b.outShape(i).Size()}
 }
 
 func (b *builder) pool(i int, s model.Pool) dnn.Pool {
-	return dnn.Pool{Batch: b.Batch, Format: b.format(i), In: b.inShape(i), Out: b.outShape(i), Window: window(s.Window)}
+	return dnn.Pool{Batch: b.batch, Format: b.format(i), In: b.inShape(i), Out: b.outShape(i), Window: window(s.Window)}
 }
 
 func (b *builder) lrn(i int, s model.LRN) dnn.LRN {
-	return dnn.LRN{Batch: b.Batch, Groups: b.groups(i, 1), Format: b.format(i), Shape: b.inShape(i),
+	return dnn.LRN{Batch: b.batch, Groups: b.groups(i, 1), Format: b.format(i), Shape: b.inShape(i),
 		Size: s.Size, Alpha: s.Alpha, Beta: s.Beta, K: s.K, Within: s.Within}
 }
 
@@ -137,9 +137,9 @@ func (b *builder) dropout(i, part int, s model.Dropout, x, y dnn.Tensor) dnn.Dro
 	whole, count := b.Net.Layers[i].Out.Size(), b.outShape(i).Size()
 	first := 0
 	if b.divided(i) {
-		first = part * count
+		first = part % b.Width() * count
 	}
-	return dnn.Dropout{Batch: b.Batch, Count: count, Format: b.format(i), First: first, Features: whole,
+	return dnn.Dropout{Batch: b.batch, Before: part / b.Width() * b.batch, Count: count, Format: b.format(i), First: first, Features: whole,
 		Rate: s.Rate, Seed: b.Net.Train.Seed, Layer: i, Control: b.control[part], X: x, Y: y}
 }
 

@@ -30,6 +30,9 @@ func (p *Program) layout(keepAll bool) error {
 			if t.pinned || keepAll {
 				t.First, t.Last = 0, len(p.Steps)-1
 			}
+			if t.sent {
+				t.Last = max(t.Last, p.Update)
+			}
 			size := padded(t.Bytes)
 			if d.State > math.MaxInt64-size || d.Unshared > math.MaxInt64-size {
 				return errorf("the tensors of %s on %s are more than %d bytes", p.Net.Name, d.Name, int64(math.MaxInt64))

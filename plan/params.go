@@ -40,6 +40,6 @@ func (p *Program) Params(device int) []Param {
 }
 
 func (p *Program) param(device, layer int, name string, shape []int, named map[string]dnn.Tensor) Param {
-	rows := shape[0] / len(p.Devices)
-	return Param{Name: name, Shape: shape, First: device * rows, Rows: rows, Layer: layer, Tensor: named[name]}
+	rows := shape[0] / p.Width()
+	return Param{Name: name, Shape: shape, First: device % p.Width() * rows, Rows: rows, Layer: layer, Tensor: named[name]}
 }

@@ -11,6 +11,11 @@
 // other devices is copied there, and its gradient back. Only such layers and the
 // softmax, which runs on the first device, copy anything.
 //
+// With [Options].Replicas the network stands there several times, each time on one
+// device or on one for each column, with the same weights. Each replica works on its
+// share of a batch, and what they make of the weights' gradients is added up over all
+// of them: see replicas.go. So the training is that of one replica, to rounding.
+//
 // # Order
 //
 // Steps are issued in the order of [Program.Steps], each to its stream. A stream
@@ -51,13 +56,14 @@ const (
 
 // Program is the schedule of one step.
 type Program struct {
-	Net     *model.Net
-	Batch   int
-	Mode    Mode
-	Devices []*Device
-	Steps   []Step
-	Forward int // count of steps up to the loss
-	Update  int // count of steps up to the last of backward; the rest is updates
+	Net      *model.Net
+	Batch    int // of all replicas together
+	Replicas int // how often the network stands there, at least once
+	Mode     Mode
+	Devices  []*Device // of the first replica, then of the next
+	Steps    []Step
+	Forward  int // count of steps up to the loss
+	Update   int // count of steps up to the last of backward; the rest is updates
 }
 
 // Device is what a program uses on one device.
@@ -94,6 +100,7 @@ type Tensor struct {
 	// step's data can come, and this one's loss go, while others are worked on.
 	First, Last int
 	pinned      bool
+	sent        bool // by another replica: not shared before the updates, so that backward does not wait for its use
 }
 
 // Param is a layer's weight, bias, or the momentum of one, as it stands on one
@@ -110,15 +117,17 @@ type Param struct {
 // Stream names one of a device's streams.
 type Stream uint8
 
-// Each device has a stream for operations and one for copies to and from the
-// host and other devices.
+// Each device has a stream for operations, one for copies to and from the host and
+// other devices, and one for the sums of what replicas send each other, so that
+// nothing else waits for these.
 const (
 	Compute Stream = iota
 	Copy
+	Reduce
 	streams
 )
 
-func (s Stream) String() string { return [...]string{"compute", "copy"}[s] }
+func (s Stream) String() string { return [...]string{"compute", "copy", "reduce"}[s] }
 
 // Pass says which part of a training step a step belongs to.
 type Pass uint8
@@ -190,12 +199,13 @@ func (Download) action() {}
 type Slot uint8
 
 // The slots: see dnn.Input, dnn.ControlBytes, dnn.SoftmaxForward for what is in them.
+// All but control are divided: one replica's share follows the other's.
 const (
 	Pixels        Slot = iota // uint8 [batch, height, width, channels]
 	Views                     // float32 [batch, dnn.ViewFloats]
 	Labels                    // int32 [batch]
 	Control                   // the step, and the rate of each layer: [Program.ControlBytes]
-	Stats                     // float32 [dnn.StatFloats]
+	Stats                     // float32 [replicas, dnn.StatFloats]
 	Probabilities             // float32 [batch, classes]
 	Slots
 )

@@ -3,6 +3,7 @@ package plan
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -548,6 +549,21 @@ func TestPrinting(t *testing.T) {
 	}
 	if got := strings.Count(dot.String(), "label="); got != len(p.Steps)+2*len(p.Devices) {
 		t.Errorf("the graph has %d labels", got)
+	}
+
+	p = compile(t, testNet(t, 1), 2, Options{Replicas: 2})
+	text.Reset()
+	js.Reset()
+	dot.Reset()
+	if err := errors.Join(p.WriteText(&text), p.WriteJSON(&js), p.WriteDOT(&dot)); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ in, want string }{
+		{text.String(), "batch 4, shared by 2 replicas"}, {text.String(), "reduce"}, {js.String(), `"replicas": 2`}, {dot.String(), `label="cpu:1 reduce"`},
+	} {
+		if !strings.Contains(c.in, c.want) {
+			t.Errorf("of replicas there is no %q", c.want)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -80,7 +81,11 @@ func Grouped(n int64) string {
 func (p *Program) WriteText(w io.Writer) error {
 	tab := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	parameters, neurons, work := p.Net.Totals()
-	fmt.Fprintf(tab, "net %s, batch %d\n\n", p.Net.Name, p.Batch)
+	fmt.Fprintf(tab, "net %s, batch %d", p.Net.Name, p.Batch)
+	if p.Replicas > 1 {
+		fmt.Fprintf(tab, ", shared by %d replicas", p.Replicas)
+	}
+	fmt.Fprint(tab, "\n\n")
 	fmt.Fprintln(tab, "layer\tkind\tshape\tparameters\tneurons\tmultiply-adds")
 	fmt.Fprintf(tab, "input\t\t%v\t\t\t\n", p.Net.Input)
 	for i, l := range p.Net.Layers {
@@ -121,6 +126,7 @@ func unlessZero(n int64) string {
 type jsonProgram struct {
 	Net        string       `json:"net"`
 	Batch      int          `json:"batch"`
+	Replicas   int          `json:"replicas"`
 	Parameters int64        `json:"parameters"`
 	Neurons    int64        `json:"neurons"`
 	Work       int64        `json:"multiply_adds"`
@@ -171,7 +177,7 @@ type jsonStep struct {
 
 // WriteJSON writes everything that is in the program as one JSON object.
 func (p *Program) WriteJSON(w io.Writer) error {
-	out := jsonProgram{Net: p.Net.Name, Batch: p.Batch}
+	out := jsonProgram{Net: p.Net.Name, Batch: p.Batch, Replicas: p.Replicas}
 	out.Parameters, out.Neurons, out.Work = p.Net.Totals()
 	for i, l := range p.Net.Layers {
 		out.Layers = append(out.Layers, jsonLayer{Name: l.Name, Kind: l.Spec.Kind(), Across: l.Across,
@@ -207,6 +213,9 @@ func (p *Program) WriteDOT(w io.Writer) error {
 	fmt.Fprintf(&b, "digraph %q {\n\tnode [shape=box, style=filled, fillcolor=white, fontname=\"Helvetica\"];\n", p.Net.Name)
 	for d, device := range p.Devices {
 		for stream := range streams {
+			if !slices.ContainsFunc(p.Steps, func(s Step) bool { return s.Device == d && s.Stream == stream }) {
+				continue
+			}
 			fmt.Fprintf(&b, "\tsubgraph \"cluster %d %d\" {\n\t\tlabel=%q; style=filled; color=\"#eeeeee\";\n",
 				d, stream, fmt.Sprintf("%s %v", device.Name, stream))
 			chain := "\t\t"

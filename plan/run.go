@@ -59,6 +59,12 @@ type ready struct {
 // Host holds the host's side of every [Slot].
 type Host [Slots][]byte
 
+// share returns what of a slot is a device's.
+func (h *Host) share(p *Program, slot Slot, device int) []byte {
+	from, to := p.Share(slot, device, len(h[slot]))
+	return h[slot][from:to]
+}
+
 // NewRunner takes memory and prepares the programs, which must be of the same
 // network on devices in the same order as devs. The devices remain the caller's.
 func NewRunner(devs []dnn.Device, programs ...*Program) (*Runner, error) {
@@ -295,9 +301,9 @@ func (r *prepared) issue(p *Program, i int, host *Host) error {
 	case Peer:
 		err = step.stream.Copy(step.dst, step.src, a.Rows)
 	case Upload:
-		err = step.stream.Upload(step.dst, host[a.Slot])
+		err = step.stream.Upload(step.dst, host.share(p, a.Slot, s.Device))
 	case Download:
-		err = step.stream.Download(host[a.Slot], step.src)
+		err = step.stream.Download(host.share(p, a.Slot, s.Device), step.src)
 	}
 	if err != nil {
 		return err

@@ -86,7 +86,7 @@ func simulateLaunching(t *testing.T, launch launching, o cuda.Options, net *mode
 	}
 	stats := make([]dnn.Host, simRuns)
 	for run := range simRuns {
-		host := pageLocked(t, devices[0], net, run)
+		host := pageLocked(t, devices[0], p, run)
 		defer func() {
 			for _, h := range host {
 				check(t, h.Close())
@@ -122,8 +122,9 @@ func words(b []byte) []uint32 {
 
 // pageLocked returns the slots of one run, all of them different from those of
 // every other.
-func pageLocked(t *testing.T, d dnn.Device, net *model.Net, run int) map[plan.Slot]dnn.Host {
+func pageLocked(t *testing.T, d dnn.Device, p *plan.Program, run int) map[plan.Slot]dnn.Host {
 	t.Helper()
+	net := p.Net
 	s := philox.NewStream(9, philox.Draw, uint32(run), 0)
 	pixels := make([]byte, simBatch*net.Input.Size())
 	for i := range pixels {
@@ -143,7 +144,7 @@ func pageLocked(t *testing.T, d dnn.Device, net *model.Net, run int) map[plan.Sl
 	for slot, data := range map[plan.Slot][]byte{
 		plan.Pixels: pixels, plan.Views: raw.Bytes(views), plan.Labels: raw.Bytes(labels),
 		plan.Control: controlOf(net, run, 0.001*float32(run+1)),
-		plan.Stats:   make([]byte, 4*dnn.StatFloats),
+		plan.Stats:   make([]byte, 4*dnn.StatFloats*p.Replicas),
 	} {
 		h, err := d.NewHost(int64(len(data)))
 		check(t, err)

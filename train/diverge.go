@@ -24,7 +24,7 @@ func (r *run) diverged(ctx context.Context, loss, rate float64) error {
 
 func (r *run) firstBad(ctx context.Context) (where string, err error) {
 	info := r.Set.Info()
-	p, err := plan.Compile(r.Net, Names(r.Devices), plan.Options{Batch: r.train.Batch, MeanH: info.Height, MeanW: info.Width, KeepAll: true})
+	p, err := r.Placement.Compile(r.Net, plan.Options{Batch: r.train.Batch, MeanH: info.Height, MeanW: info.Width, KeepAll: true})
 	if err != nil {
 		return "", err
 	}

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 
-	"alexnet/dnn"
 	"alexnet/internal/raw"
 	"alexnet/loader"
 	"alexnet/model"
+	"alexnet/plan"
 )
 
 // Features is a trained network on devices that shows what one of its layers makes
@@ -22,7 +22,7 @@ type Features struct {
 
 // OpenFeatures opens a checkpoint as [OpenModel] does, to look at a layer; "" is
 // the last hidden one, [model.Net.LastHidden].
-func OpenFeatures(ctx context.Context, path string, devices []dnn.Device, batch int, layer string) (*Features, error) {
+func OpenFeatures(ctx context.Context, path string, on plan.Placement, batch int, layer string) (*Features, error) {
 	m, err := readModel(path)
 	if err != nil {
 		return nil, err
@@ -37,7 +37,7 @@ func OpenFeatures(ctx context.Context, path string, devices []dnn.Device, batch 
 		return nil, fmt.Errorf("%s: %w (-layer)", path, err)
 	}
 	l := m.Net.Layers[i]
-	if err := m.open(ctx, devices, batch, l.Name); err != nil {
+	if err := m.open(ctx, on, batch, l.Name); err != nil {
 		return nil, err
 	}
 	return &Features{Model: m, Layer: l.Name, Shape: l.Out, index: i}, nil
@@ -74,28 +74,33 @@ func (f *Features) OfStills(ctx context.Context, s *loader.Stills, each func(ima
 }
 
 func (f *Features) each(ctx context.Context, from batches, each func(int64, int32, []float32) error) error {
-	devices := 1
+	p := f.program
+	columns := 1                       // devices that have a part of each image's
 	if f.Net.Layers[f.index].Divided { // the parts stand one after the other along the channels
-		devices = len(f.program.Devices)
+		columns = p.Width()
 	}
-	part := f.Shape.Size() / devices
-	outputs := make([][]float32, devices) // [device][batch, part]
-	for d := range outputs {
-		outputs[d] = make([]float32, f.program.Batch*part)
+	part := f.Shape.Size() / columns
+	outputs := make([][]float32, columns) // [column][batch, part]
+	for c := range outputs {
+		outputs[c] = make([]float32, p.Batch*part)
 	}
 	features := make([]float32, f.Shape.Size())
-	return forward(ctx, f.runner, f.program, f.host, from,
+	return forward(ctx, f.runner, p, f.host, from,
 		func(row int, image int64, label int32) error {
-			for d, out := range outputs {
-				copy(features[d*part:], out[row*part:][:part])
+			for c, out := range outputs {
+				copy(features[c*part:], out[row*part:][:part])
 			}
 			return each(image, label, features)
 		},
 		func() error {
-			for d, out := range outputs {
-				err := f.runner.Read(context.WithoutCancel(ctx), f.program, d, f.program.Devices[d].Outputs[f.index], raw.Bytes(out))
-				if err != nil {
-					return err
+			for c, out := range outputs {
+				share := len(out) / p.Replicas
+				for replica := range p.Replicas {
+					device := replica*p.Width() + c
+					err := f.runner.Read(context.WithoutCancel(ctx), p, device, p.Devices[device].Outputs[f.index], raw.Bytes(out[replica*share:][:share]))
+					if err != nil {
+						return err
+					}
 				}
 			}
 			return nil

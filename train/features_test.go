@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"alexnet/checkpoint"
-	"alexnet/dnn"
 	"alexnet/loader"
 	"alexnet/model"
 	"alexnet/plan"
@@ -31,9 +30,9 @@ func untrained(t *testing.T, net *model.Net, set *loader.Set) string {
 }
 
 // features returns a layer's output for the test images.
-func features(t *testing.T, path string, devices []dnn.Device, batch int, layer string, set *loader.Set) (all [][]float32) {
+func features(t *testing.T, path string, on plan.Placement, batch int, layer string, set *loader.Set) (all [][]float32) {
 	t.Helper()
-	f, err := OpenFeatures(t.Context(), path, devices, batch, layer)
+	f, err := OpenFeatures(t.Context(), path, on, batch, layer)
 	check(t, err)
 	defer func() { check(t, f.Close()) }()
 	check(t, f.Of(t.Context(), set, "test", func(image int64, _ int32, x []float32) error {
@@ -53,7 +52,7 @@ func TestFeaturesAreTheLayersOutputs(t *testing.T) {
 	ck, err := checkpoint.Read(path)
 	check(t, err)
 	named := byName(ck.Tensors)
-	get := func(layer string) [][]float32 { return features(t, path, devices, 8, layer, set) }
+	get := func(layer string) [][]float32 { return features(t, path, plan.On(devices...), 8, layer, set) }
 	before, after, dropped, hidden := get("fc2"), get("fc2.relu"), get("fc2.dropout"), get("")
 	logits, probabilities := get("fc3"), get("fc3.softmax")
 	if len(before) != 21 || len(before[0]) != 16 {
@@ -90,16 +89,23 @@ func TestFeaturesAreTheLayersOutputs(t *testing.T) {
 	}
 }
 
-// The same on two devices, where each has half of the channels, and in other batches.
-func TestFeaturesOnTwoDevices(t *testing.T) {
-	net, set, devices := open(t, "cpu:0", "cpu:1")
+// The same on more devices, where each has half of the channels, or of the images, or
+// both, and in other batches.
+func TestFeaturesOnMoreDevices(t *testing.T) {
+	net, set, devices := open(t, "cpu:0", "cpu:1", "cpu:2", "cpu:3")
 	path := untrained(t, net, set)
 	for _, layer := range []string{"conv1", "conv1.relu", "fc2", "fc3.softmax"} {
-		one, two := features(t, path, devices[:1], 8, layer, set), features(t, path, devices, 5, layer, set)
-		for i := range one {
-			for k, v := range one[i] {
-				if d := math.Abs(float64(v - two[i][k])); d > 1e-4*max(1, math.Abs(float64(v))) {
-					t.Fatalf("%s, image %d, number %d: %g on one device, %g on two", layer, i, k, v, two[i][k])
+		one := features(t, path, plan.On(devices[0]), 8, layer, set)
+		for _, on := range []plan.Placement{plan.On(devices[:2]...), {Devices: devices[:2], Replicas: 2}, {Devices: devices, Replicas: 2}} {
+			more := features(t, path, on, 5, layer, set)
+			if len(more) != len(one) {
+				t.Fatalf("%s on %d devices, %d replicas: %d images, want %d", layer, len(on.Devices), on.Replicas, len(more), len(one))
+			}
+			for i := range one {
+				for k, v := range one[i] {
+					if d := math.Abs(float64(v - more[i][k])); d > 1e-4*max(1, math.Abs(float64(v))) {
+						t.Fatalf("%s, image %d, number %d: %g on one device, %g on %d, %d replicas", layer, i, k, v, more[i][k], len(on.Devices), on.Replicas)
+					}
 				}
 			}
 		}
@@ -109,11 +115,11 @@ func TestFeaturesOnTwoDevices(t *testing.T) {
 func TestStillsGiveWhatTheSplitGives(t *testing.T) {
 	net, set, devices := open(t, "cpu")
 	path := untrained(t, net, set)
-	all := features(t, path, devices, 8, "", set)
+	all := features(t, path, plan.On(devices...), 8, "", set)
 	pictures, err := set.Images("test")
 	check(t, err)
 	numbers := []int64{20, 3, 3, 7}
-	f, err := OpenFeatures(t.Context(), path, devices, 3, "")
+	f, err := OpenFeatures(t.Context(), path, plan.On(devices...), 3, "")
 	check(t, err)
 	defer func() { check(t, f.Close()) }()
 	seen := 0
@@ -144,11 +150,11 @@ func TestStillsGiveWhatTheSplitGives(t *testing.T) {
 func TestFeaturesErrors(t *testing.T) {
 	net, set, devices := open(t, "cpu")
 	path := untrained(t, net, set)
-	_, err := OpenFeatures(t.Context(), path, devices, 8, "fc9")
+	_, err := OpenFeatures(t.Context(), path, plan.On(devices...), 8, "fc9")
 	if err == nil || !strings.Contains(err.Error(), `no layer "fc9"; it has conv1, conv1.relu`) {
 		t.Error(err)
 	}
-	f, err := OpenFeatures(t.Context(), path, devices, 8, "fc2")
+	f, err := OpenFeatures(t.Context(), path, plan.On(devices...), 8, "fc2")
 	check(t, err)
 	defer func() { check(t, f.Close()) }()
 	ctx, cancel := context.WithCancel(t.Context())

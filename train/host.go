@@ -39,13 +39,13 @@ func (m *memory) Close() error {
 type host struct {
 	slots   plan.Host
 	control []uint32
-	stats   []float32
+	stats   []float32 // [replicas, dnn.StatFloats]
 	probs   []float32 // [batch, classes]
 }
 
 func newHost(m *memory, p *plan.Program) (*host, error) {
 	control := p.ControlBytes() // ends
-	stats := control + 4*dnn.StatFloats
+	stats := control + 4*dnn.StatFloats*int64(p.Replicas)
 	b, err := m.take(stats + 4*int64(p.Batch)*int64(p.Net.Classes()))
 	if err != nil {
 		return nil, err
@@ -54,6 +54,14 @@ func newHost(m *memory, p *plan.Program) (*host, error) {
 		slots:   plan.Host{plan.Control: b[:control], plan.Stats: b[control:stats], plan.Probabilities: b[stats:]},
 		control: raw.Numbers[uint32](b[:control]), stats: raw.Numbers[float32](b[control:stats]), probs: raw.Numbers[float32](b[stats:]),
 	}, nil
+}
+
+// total returns one of the statistics over all replicas.
+func (h *host) total(stat int) (sum float64) {
+	for i := stat; i < len(h.stats); i += dnn.StatFloats {
+		sum += float64(h.stats[i])
+	}
+	return sum
 }
 
 // set makes the host ready for a step. rates are those of the layers; a program

@@ -26,7 +26,7 @@ func (r *run) kernels(ctx context.Context) (layer string, t *checkpoint.Tensor, 
 	if err := r.runner.Synchronize(ctx); err != nil {
 		return "", nil, err
 	}
-	for device := range r.train.Devices {
+	for device := range r.train.Width() {
 		for _, p := range r.train.Params(device) {
 			if p.Name != t.Name {
 				continue

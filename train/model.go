@@ -26,12 +26,12 @@ type Model struct {
 
 // OpenModel reads a checkpoint and puts its network on the devices. batch is how
 // many patches are worked on at once; 0 takes the network's own.
-func OpenModel(ctx context.Context, path string, devices []dnn.Device, batch int) (*Model, error) {
+func OpenModel(ctx context.Context, path string, on plan.Placement, batch int) (*Model, error) {
 	m, err := readModel(path)
 	if err != nil {
 		return nil, err
 	}
-	if err := m.open(ctx, devices, batch, ""); err != nil {
+	if err := m.open(ctx, on, batch, ""); err != nil {
 		return nil, err
 	}
 	return m, nil
@@ -52,24 +52,27 @@ func readModel(path string) (*Model, error) {
 
 // open puts the network on the devices. The output of layer keep, if it is named,
 // can be read after a step. After an error nothing is left to be closed.
-func (m *Model) open(ctx context.Context, devices []dnn.Device, batch int, keep string) error {
+func (m *Model) open(ctx context.Context, on plan.Placement, batch int, keep string) error {
 	if batch == 0 {
 		batch = m.Net.Train.Batch
+	}
+	if over := batch % max(1, on.Replicas); over > 0 { // the rows that this adds may stay empty
+		batch += on.Replicas - over
 	}
 	height, width, err := m.Stored()
 	if err != nil {
 		return err
 	}
-	m.program, err = plan.Compile(m.Net, Names(devices), plan.Options{
-		Batch: batch, Mode: plan.Test, MeanH: height, MeanW: width, Keep: keep, BFloat16: dnn.InBFloat16(devices)})
+	m.program, err = on.Compile(m.Net, plan.Options{
+		Batch: batch, Mode: plan.Test, MeanH: height, MeanW: width, Keep: keep, BFloat16: dnn.InBFloat16(on.Devices)})
 	if err != nil {
 		return err
 	}
-	m.memory.device = devices[0]
+	m.memory.device = on.Devices[0]
 	if m.host, err = newHost(&m.memory, m.program); err != nil {
 		return err
 	}
-	if m.runner, err = plan.NewRunner(devices, m.program); err != nil {
+	if m.runner, err = plan.NewRunner(on.Devices, m.program); err != nil {
 		return errors.Join(err, m.memory.Close())
 	}
 	if err := load(ctx, m.runner, m.program, m.Checkpoint.Tensors); err != nil {
@@ -84,15 +87,6 @@ func NetOf(path string, s checkpoint.State) (*model.Net, error) {
 		return nil, fmt.Errorf("%s: it holds tensors but no network: only a checkpoint written by alexnet train says which network it is of", path)
 	}
 	return dsl.Parse(path+" (its network)", []byte(s.Net))
-}
-
-// Names returns what devices are called.
-func Names(devices []dnn.Device) []string {
-	names := make([]string, len(devices))
-	for i, d := range devices {
-		names[i] = d.Name()
-	}
-	return names
 }
 
 // Stored returns the size of the images that the network was trained on, of which

@@ -10,6 +10,7 @@ import (
 
 	"alexnet/checkpoint"
 	"alexnet/internal/metrics"
+	"alexnet/plan"
 )
 
 // TestSavedPredictions: predictions that were saved stand in for the networks, by
@@ -30,7 +31,7 @@ func TestSavedPredictions(t *testing.T) {
 		t.Helper()
 		var kept Predictions
 		clear(all)
-		o := Testing{Models: models, Devices: devices, Set: set, Views: views, Progress: func(int64, int64) {},
+		o := Testing{Models: models, Placement: plan.On(devices...), Set: set, Views: views, Progress: func(int64, int64) {},
 			Each: func(image int64, label int32, p []float64) {
 				kept.Add(image, label, p)
 				all[image] = append([]float64(nil), p...)

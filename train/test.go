@@ -5,18 +5,18 @@ import (
 	"errors"
 	"fmt"
 
-	"alexnet/dnn"
 	"alexnet/loader"
+	"alexnet/plan"
 )
 
 // Testing is a test of the mean of several networks' outputs, as section 7
 // averages five and seven.
 type Testing struct {
-	Models  []string // checkpoints, and predictions that were saved, which count as often as there were networks
-	Devices []dnn.Device
-	Set     *loader.Set // may be nil where no model is a checkpoint
-	Batch   int         // patches that are worked on at once; 0 is each network's own
-	Views   int         // 1 or 10; 0 is what the first network says
+	Models []string // checkpoints, and predictions that were saved, which count as often as there were networks
+	plan.Placement
+	Set   *loader.Set // may be nil where no model is a checkpoint
+	Batch int         // patches that are worked on at once; 0 is each network's own
+	Views int         // 1 or 10; 0 is what the first network says
 
 	Progress func(done, total int64) // images, summed over the checkpoints
 
@@ -146,7 +146,7 @@ func (e *evaluation) add(p *Predictions) error {
 
 // run adds a checkpoint's outputs; after the last one each image is reported.
 func (e *evaluation) run(ctx context.Context, path string, last bool) (err error) {
-	m, err := OpenModel(ctx, path, e.Devices, e.Batch)
+	m, err := OpenModel(ctx, path, e.Placement, e.Batch)
 	if err != nil {
 		return err
 	}

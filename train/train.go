@@ -39,15 +39,15 @@ import (
 
 // Config is what a run is made of.
 type Config struct {
-	Net     *model.Net
-	Text    string // the network's text
-	Set     *loader.Set
-	Devices []dnn.Device
-	Dir     string // of the run
-	Resume  bool   // go on from the newest checkpoint in Dir; else Dir must hold no run
-	Init    string // the checkpoint whose layers to start from, if not ""; a Message says what is taken of each
-	Watch   Watch  // looks on, if not nil
-	Desk    *Desk  // takes orders, if not nil; those that come by [Send] are always taken
+	Net  *model.Net
+	Text string // the network's text
+	Set  *loader.Set
+	plan.Placement
+	Dir    string // of the run
+	Resume bool   // go on from the newest checkpoint in Dir; else Dir must hold no run
+	Init   string // the checkpoint whose layers to start from, if not ""; a Message says what is taken of each
+	Watch  Watch  // looks on, if not nil
+	Desk   *Desk  // takes orders, if not nil; those that come by [Send] are always taken
 
 	Steps     int64 // stop after so many, if not 0, instead of the network's passes
 	SaveEvery int64 // steps between checkpoints, if not 0, besides one after each pass
@@ -163,12 +163,11 @@ func (r *run) check() error {
 func (r *run) prepare() (err error) {
 	info := r.Set.Info()
 	o := plan.Options{Batch: r.Net.Train.Batch, MeanH: info.Height, MeanW: info.Width, BFloat16: dnn.InBFloat16(r.Devices)}
-	names := Names(r.Devices)
-	if r.train, err = plan.Compile(r.Net, names, o); err != nil {
+	if r.train, err = r.Placement.Compile(r.Net, o); err != nil {
 		return err
 	}
 	o.Mode = plan.Test
-	if r.test, err = plan.Compile(r.Net, names, o); err != nil {
+	if r.test, err = r.Placement.Compile(r.Net, o); err != nil {
 		return err
 	}
 	r.memory.device = r.Devices[0]
@@ -415,7 +414,7 @@ func (r *run) learn(b *loader.Batch) error {
 		return err
 	}
 	n := float64(p.Batch)
-	loss := float64(h.stats[dnn.StatLoss]) / n
+	loss := h.total(dnn.StatLoss) / n
 	if math.IsNaN(loss) || math.IsInf(loss, 0) {
 		return r.diverged(ctx, loss, r.rates.base)
 	}
@@ -425,8 +424,8 @@ func (r *run) learn(b *loader.Batch) error {
 	r.step++
 	r.line.images += n
 	r.line.loss += loss * n
-	r.line.top1 += float64(h.stats[dnn.StatTop1])
-	r.line.top5 += float64(h.stats[dnn.StatTop5])
+	r.line.top1 += h.total(dnn.StatTop1)
+	r.line.top5 += h.total(dnn.StatTop5)
 	return nil
 }
 

@@ -110,7 +110,7 @@ func check(t *testing.T, err error) {
 }
 
 func config(t *testing.T, net *model.Net, set *loader.Set, devices []dnn.Device, log func(metrics.Metric)) Config {
-	return Config{Net: net, Text: tiny, Set: set, Devices: devices, Dir: filepath.Join(t.TempDir(), "run"),
+	return Config{Net: net, Text: tiny, Set: set, Placement: plan.On(devices...), Dir: filepath.Join(t.TempDir(), "run"),
 		Log: log, Progress: func(int64, int64) {}, Testing: func(int64, int64) {}, Message: t.Logf}
 }
 
@@ -145,7 +145,7 @@ func TestStepsAreThoseOfTheProgram(t *testing.T) {
 func stepByStep(t *testing.T, net *model.Net, set *loader.Set, devices []dnn.Device, steps int) (losses []float64, tensors []checkpoint.Tensor) {
 	t.Helper()
 	ctx, info := t.Context(), set.Info()
-	p, err := plan.Compile(net, Names(devices), plan.Options{Batch: net.Train.Batch, MeanH: info.Height, MeanW: info.Width})
+	p, err := plan.On(devices...).Compile(net, plan.Options{Batch: net.Train.Batch, MeanH: info.Height, MeanW: info.Width})
 	check(t, err)
 	r, err := plan.NewRunner(devices, p)
 	check(t, err)
@@ -205,7 +205,7 @@ func TestWithoutHostMemory(t *testing.T) {
 			check(t, err)
 			for left := range 1 + batches + 1 {
 				d.left = left
-				_, _, err := Test(t.Context(), Testing{Models: []string{filepath.Join(c.Dir, Newest)}, Devices: devices, Set: set, Views: 1, Progress: func(int64, int64) {}})
+				_, _, err := Test(t.Context(), Testing{Models: []string{filepath.Join(c.Dir, Newest)}, Placement: plan.On(devices...), Set: set, Views: 1, Progress: func(int64, int64) {}})
 				if left < 1+batches && !errors.Is(err, errFull) {
 					t.Errorf("a test with %d pieces of memory: error %v", left, err)
 				} else if left == 1+batches {

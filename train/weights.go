@@ -100,10 +100,11 @@ func load(ctx context.Context, r *plan.Runner, p *plan.Program, tensors []checkp
 }
 
 // save reads the devices' tensors back into tensors, which have the names and
-// shapes that [initial] gave or a checkpoint that was loaded.
+// shapes that [initial] gave or a checkpoint that was loaded. All replicas have the
+// same: the first is read.
 func save(ctx context.Context, r *plan.Runner, p *plan.Program, tensors []checkpoint.Tensor) error {
 	named := byName(tensors)
-	for device := range p.Devices {
+	for device := range p.Width() {
 		for _, param := range p.Params(device) {
 			if err := r.Read(ctx, p, device, param.Tensor, raw.Bytes(rows(named[param.Name], param))); err != nil {
 				return err

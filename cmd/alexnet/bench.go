@@ -65,7 +65,7 @@ func benchAction(c *cli.Context) (err error) {
 	defer func() { err = errors.Join(err, on.Close()) }()
 	measuring := newProgress(c.App.ErrWriter, "measuring", "rounds")
 	r, err := bench.Run(c.Context, bench.Options{
-		Net: net, Devices: on.Devices, Batch: cmp.Or(c.Int("batch"), net.Train.Batch), Forward: c.Bool("forward"), Whole: c.Bool("whole"),
+		Net: net, Placement: on.Placement, Batch: cmp.Or(c.Int("batch"), net.Train.Batch), Forward: c.Bool("forward"), Whole: c.Bool("whole"),
 		Precision: c.String("precision"), Rounds: c.Int("rounds"), Progress: measuring.update,
 	})
 	measuring.end()

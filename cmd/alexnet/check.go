@@ -24,11 +24,11 @@ var checkCommand = &cli.Command{
 		if err != nil {
 			return err
 		}
-		names, err := devices.Names(c.String("devices"))
+		names, replicas, err := devices.Names(c.String("devices"))
 		if err != nil {
 			return err
 		}
-		o := plan.Options{Batch: net.Train.Batch}
+		o := plan.Options{Batch: net.Train.Batch, Replicas: replicas}
 		if o.BFloat16, err = inBFloat16(c); err != nil {
 			return err
 		}

@@ -12,7 +12,7 @@ import (
 // The flags that say where to run, and how.
 func devicesFlag() cli.Flag {
 	return &cli.StringFlag{Name: "devices", Value: "cpu",
-		Usage: "where to run: cpu, cuda:0, sim:0 (a simulated GPU), or one for each column, as cuda:0,cuda:1 or cuda:0,cuda:0 (`LIST`)"}
+		Usage: "where to run: cpu, cuda:0, sim:0 (a simulated GPU), or one for each column, as cuda:0,cuda:1 or cuda:0,cuda:0; with a + between those that share each batch, as cuda:0+cuda:1 (`LIST`)"}
 }
 
 func precisionFlag() cli.Flag {

@@ -55,7 +55,7 @@ func estimate(c *cli.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, on.Close()) }()
-	o.Devices = on.Devices
+	o.Placement = on.Placement
 	if o.Dir, err = os.MkdirTemp(".", ".estimate"); err != nil { // where a run's folder would be
 		return err
 	}

@@ -70,7 +70,7 @@ func featuresAction(c *cli.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, on.Close()) }()
-	f, err := train.OpenFeatures(c.Context, c.String("model"), on.Devices, c.Int("batch"), c.String("layer"))
+	f, err := train.OpenFeatures(c.Context, c.String("model"), on.Placement, c.Int("batch"), c.String("layer"))
 	if err != nil {
 		return err
 	}

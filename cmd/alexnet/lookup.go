@@ -65,7 +65,7 @@ func openLookup(c *cli.Context) (l *lookup, err error) {
 	if l.set, err = openData(c.Context, c); err != nil {
 		return l, err
 	}
-	f, err := train.OpenFeatures(c.Context, c.String("model"), l.on.Devices, c.Int("batch"), c.String("layer"))
+	f, err := train.OpenFeatures(c.Context, c.String("model"), l.on.Placement, c.Int("batch"), c.String("layer"))
 	if err != nil {
 		return l, err
 	}

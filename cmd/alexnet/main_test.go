@@ -22,10 +22,10 @@ import (
 	"time"
 
 	"alexnet/checkpoint"
-	"alexnet/dnn"
 	"alexnet/dnn/cpu"
 	"alexnet/internal/metrics"
 	"alexnet/loader"
+	"alexnet/plan"
 	"alexnet/train"
 )
 
@@ -143,7 +143,7 @@ func TestTrainTestAndLook(t *testing.T) {
 		Loss          float64
 	}
 	for _, args := range [][]string{
-		{"-views", "1"}, {"-views", "10"}, {"-batch", "7", "-views", "10"}, {"-devices", "cpu,cpu"},
+		{"-views", "1"}, {"-views", "10"}, {"-batch", "7", "-views", "10"}, {"-devices", "cpu,cpu"}, {"-devices", "cpu+cpu+cpu"},
 	} {
 		out, _ := alexnet(t, 0, append([]string{"test", "-model", best, "-data", data, "-json"}, args...)...)
 		if err := json.Unmarshal([]byte(out), &result); err != nil {
@@ -410,6 +410,7 @@ func TestBadInput(t *testing.T) {
 		{2, []string{"pack", "folder", "-test-fraction", "0", onlyOne, "-out", "x"}, []string{"-test-fraction 0"}},
 		{1, []string{"train", "-config", config, "-data", data, "-run", run + "x", "-set", "train.batch=1048576", "-set", "conv1.kernels=4096"}, []string{"memory for", "does not fit"}},
 		{2, []string{"train", "-config", config, "-data", data, "-run", run + "x", "-devices", "cpu,cpu,cpu"}, []string{"3 devices", "2 columns"}},
+		{2, []string{"plan", "-config", config, "-devices", "cpu,cpu+cpu"}, []string{"each side of a +"}},
 		{1, []string{"train", "-resume", "-run", run, "-data", otherData}, []string{"another data set", "fingerprint"}},
 		{1, []string{"train", "-resume", "-run", resumed, "-data", data}, []string{"newest.safetensors", "another network"}},
 		{1, []string{"test", "-model", foreign, "-data", data}, []string{"foreign.safetensors"}},
@@ -505,7 +506,7 @@ func TestCheckpointsAreAveraged(t *testing.T) {
 	defer device.Close()
 	sums, labels := make([][10]float64, 50), make([]int32, 50)
 	for _, path := range paths {
-		m, err := train.OpenModel(t.Context(), path, []dnn.Device{device}, 7)
+		m, err := train.OpenModel(t.Context(), path, plan.On(device), 7)
 		if err != nil {
 			t.Fatal(err)
 		}

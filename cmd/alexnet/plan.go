@@ -46,11 +46,11 @@ var planCommand = &cli.Command{
 			fmt.Fprintln(c.App.Writer, path)
 			return nil
 		}
-		names, err := devices.Names(c.String("devices"))
+		names, replicas, err := devices.Names(c.String("devices"))
 		if err != nil {
 			return err
 		}
-		o := plan.Options{Batch: net.Train.Batch}
+		o := plan.Options{Batch: net.Train.Batch, Replicas: replicas}
 		if c.IsSet("batch") {
 			o.Batch = c.Int("batch")
 		}

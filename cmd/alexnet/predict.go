@@ -74,7 +74,7 @@ func predictAction(c *cli.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, on.Close()) }()
-	m, err := train.OpenModel(c.Context, c.String("model"), on.Devices, 10)
+	m, err := train.OpenModel(c.Context, c.String("model"), on.Placement, 10)
 	if err != nil {
 		return err
 	}

@@ -103,7 +103,7 @@ func testModels(c *cli.Context, t train.Testing) (result train.Result, source tr
 		return result, source, err
 	}
 	defer func() { err = errors.Join(err, set.Close()) }()
-	t.Devices, t.Set = on.Devices, set
+	t.Placement, t.Set = on.Placement, set
 	damage := skipDamage(c, set, testing)
 	result, source, err = train.Test(c.Context, t)
 	testing.end()

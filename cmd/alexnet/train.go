@@ -71,7 +71,7 @@ func trainAction(c *cli.Context) (err error) {
 	training, testing := newProgress(w, "training", "steps"), newProgress(w, "testing", "images")
 	damage := skipDamage(c, set, training)
 	config := train.Config{
-		Net: net, Text: string(text), Set: set, Devices: on.Devices, Dir: dir, Init: c.String("init"),
+		Net: net, Text: string(text), Set: set, Placement: on.Placement, Dir: dir, Init: c.String("init"),
 		Resume: c.Bool("resume"), Steps: c.Int64("steps"), SaveEvery: c.Int64("save"), KeepEvery: c.Int("keep"),
 		Progress: func(done, total int64) { testing.end(); training.update(done, total) },
 		Testing:  testing.update,

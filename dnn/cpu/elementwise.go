@@ -67,7 +67,7 @@ func (p *preparation) dropout(op dnn.Dropout) []loop {
 		for from < to {
 			image := from / op.Count
 			end := min(to, (image+1)*op.Count)
-			e := uint64(image)*uint64(op.Features) + uint64(op.First+from-image*op.Count)
+			e := uint64(op.Before+image)*uint64(op.Features) + uint64(op.First+from-image*op.Count)
 			random := philox.At(op.Seed, purpose, step, e/4)
 			for i := from; i < end; i++ {
 				v := x[i]

@@ -126,7 +126,7 @@ func TestGradients(t *testing.T) {
 		x, labels := s.normals(batch*classes), []int32{3, -1, 0, 6}
 		tl, ty, stats, tdx := r.ints(labels), r.poison(len(x)), r.poison(dnn.StatFloats), r.poison(len(x))
 		r.run(dnn.SoftmaxForward{Batch: batch, Classes: classes, X: r.floats(x), Y: ty, Labels: tl, Stats: stats})
-		r.run(dnn.SoftmaxBackward{Batch: batch, Classes: classes, Y: ty, Labels: tl, DX: tdx})
+		r.run(dnn.SoftmaxBackward{Batch: batch, Images: batch, Classes: classes, Y: ty, Labels: tl, DX: tdx})
 		r.gradient("x", r.read(tdx), wide(x), []float64{1. / batch}, func(x []float64) []float64 {
 			_, stats := reference.Softmax(classes, x, labels)
 			return stats[dnn.StatLoss:][:1]

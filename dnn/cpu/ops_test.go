@@ -3,6 +3,7 @@ package cpu
 import (
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 
 	"alexnet/dnn"
@@ -302,6 +303,16 @@ func TestDropout(t *testing.T) {
 			}
 		}
 	})
+	t.Run("replicas", func(t *testing.T) {
+		const before = 2
+		whole, r := drop(t, 0.5, 0, features), newRig(t)
+		y := r.poison((batch - before) * features)
+		r.run(dnn.Dropout{Batch: batch - before, Before: before, Count: features, Features: features, Rate: 0.5, Seed: seed, Layer: 3,
+			Control: r.control(step, 0), X: r.floats(x[before*features:]), Y: y})
+		if got := r.read(y); !slices.Equal(got, whole[before*features:]) {
+			t.Error("the images of another replica are not dropped as they are in the whole batch")
+		}
+	})
 	t.Run("none and all", func(t *testing.T) {
 		for i, v := range drop(t, 0, 0, features) {
 			if v != x[i] {
@@ -362,11 +373,11 @@ func TestSoftmax(t *testing.T) {
 			tl := r.ints(labels)
 			ty, tdx, stats := r.poison(len(x)), r.poison(len(x)), r.poison(dnn.StatFloats)
 			r.run(dnn.SoftmaxForward{Batch: batch, Classes: classes, X: r.floats(x), Y: ty, Labels: tl, Stats: stats})
-			r.run(dnn.SoftmaxBackward{Batch: batch, Classes: classes, Y: ty, Labels: tl, DX: tdx})
+			r.run(dnn.SoftmaxBackward{Batch: batch, Images: 2 * batch, Classes: classes, Y: ty, Labels: tl, DX: tdx})
 			y, want := reference.Softmax(classes, wide(x), labels)
 			r.near("y", r.read(ty), y)
 			r.near("stats", r.read(stats), want)
-			r.near("dx", r.read(tdx), reference.SoftmaxData(classes, y, labels))
+			r.near("dx", r.read(tdx), reference.SoftmaxData(2*batch, classes, y, labels))
 		})
 	}
 }

@@ -60,6 +60,8 @@ func TestPrepareRefuses(t *testing.T) {
 		{dnn.LRNForward{LRN: dnn.LRN{Batch: 1, Groups: 2, Shape: dnn.Shape{C: 3, H: 1, W: 1}, Size: 5}, X: x, Y: y}, "3 maps into 3 in 2 groups"},
 		{dnn.LRNForward{LRN: dnn.LRN{Batch: 1, Groups: 1, Shape: dnn.Shape{C: 3, H: 1, W: 1}}, X: x, Y: y}, "must be 1 or more"},
 		{dnn.Dropout{Batch: 1, Count: 4, Features: 3, Control: x, X: x, Y: y}, "numbers 0 to 4 of an image that has 3"},
+		{dnn.Dropout{Batch: 1, Before: -1, Count: 1, Features: 3, Control: x, X: x, Y: y}, "-1 images"},
+		{dnn.SoftmaxBackward{Batch: 4, Images: 3, Classes: 1, Y: x, Labels: y, DX: y}, "3 images, of which 4"},
 		{dnn.Dropout{Batch: 1, Count: 1, First: -1, Features: 3, Control: x, X: x, Y: y}, "numbers -1"},
 		{dnn.Dropout{Batch: 1, Count: 1, Features: 3, Rate: math.NaN(), Control: x, X: x, Y: y}, "rate NaN"},
 		{dnn.Dropout{Batch: 1, Count: 1, Features: 3, Rate: 1.5, Control: x, X: x, Y: y}, "rate 1.5"},

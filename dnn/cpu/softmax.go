@@ -95,7 +95,7 @@ func (p *preparation) softmaxBackward(op dnn.SoftmaxBackward) []loop {
 			clear(dx)
 			return
 		}
-		share := 1 / float32(op.Batch)
+		share := 1 / float32(op.Images)
 		for i, v := range y {
 			dx[i] = v * share
 		}

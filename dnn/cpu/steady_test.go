@@ -61,7 +61,7 @@ func everyOp(r *rig) []dnn.Op {
 		dnn.Dropout{Batch: 5, Count: n / 5, Features: n / 5, Rate: 0.5, Seed: 1, Control: control, X: x(n), Y: r.poison(n)},
 		dnn.Scale{Count: n, Factor: 0.5, X: x(n), Y: r.poison(n)},
 		dnn.SoftmaxForward{Batch: 4, Classes: 10, X: x(40), Y: r.poison(40), Labels: labels, Stats: r.poison(dnn.StatFloats)},
-		dnn.SoftmaxBackward{Batch: 4, Classes: 10, Y: x(40), Labels: labels, DX: r.poison(40)},
+		dnn.SoftmaxBackward{Batch: 4, Images: 4, Classes: 10, Y: x(40), Labels: labels, DX: r.poison(40)},
 		dnn.Sum{Rows: 50, Width: n / 50, X: []dnn.Slab{{T: x(n), Stride: n / 50}, {T: x(n), Stride: n / 50}}, Y: dnn.Slab{T: r.poison(n), Stride: n / 50}},
 		dnn.Update{Momentum: 0.9, Control: control, Params: []dnn.Param{{Count: n, Kernels: single, Decay: 0.1, Rate: 1, G: x(n), W: x(n), V: x(n)}}},
 		dnn.Input{Batch: 4, Out: dnn.Shape{C: 3, H: 24, W: 24}, MeanH: 32, MeanW: 32, Pixels: r.bytes(make([]byte, 4*24*24*3)),

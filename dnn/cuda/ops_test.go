@@ -336,10 +336,10 @@ func (r *rig) operations() []dnn.Op {
 	classes := r.between(2, 300)
 	first := r.IntN(9)
 	return append(list,
-		dnn.Dropout{Batch: full.Batch, Count: full.In, First: first, Features: first + full.In + r.IntN(5), Rate: 0.4, Seed: 1 << 40, Layer: 3, Control: 1, X: 2, Y: 3},
+		dnn.Dropout{Batch: full.Batch, Before: r.IntN(9), Count: full.In, First: first, Features: first + full.In + r.IntN(5), Rate: 0.4, Seed: 1 << 40, Layer: 3, Control: 1, X: 2, Y: 3},
 		dnn.Scale{Count: count, Factor: 0.5, X: 1, Y: 2}, dnn.Scale{Count: count, Factor: -3, X: 1, Y: 1},
 		dnn.SoftmaxForward{Batch: full.Batch, Classes: classes, X: 1, Y: 2, Labels: 3, Stats: 4},
-		dnn.SoftmaxBackward{Batch: full.Batch, Classes: classes, Y: 1, Labels: 2, DX: 3},
+		dnn.SoftmaxBackward{Batch: full.Batch, Images: full.Batch + r.IntN(9), Classes: classes, Y: 1, Labels: 2, DX: 3},
 		dnn.Sum{Rows: 1, Width: count, X: []dnn.Slab{{T: 1}}, Y: dnn.Slab{T: 2}},
 		dnn.Sum{Rows: full.Batch, Width: full.In, Y: dnn.Slab{T: 4, Stride: full.In},
 			X: []dnn.Slab{{T: 1, Offset: 3, Stride: full.In + 2}, {T: 2, Stride: full.In}, {T: 3, Offset: 1, Stride: full.In + 9}}},

@@ -99,7 +99,7 @@ func (p *preparation) avgPoolBackward(o dnn.AvgPoolBackward) (binding, error) {
 func (p *preparation) dropout(o dnn.Dropout) (binding, error) {
 	k := kernels.Dropout{Control: p.at[o.Control], X: p.at[o.X], Y: p.at[o.Y],
 		Seed: o.Seed, Threshold: uint64(math.Round(o.Rate * (1 << 32))), // see dnn/cpu
-		Batch: p.i32(o.Batch), Count: p.i32(o.Count), First: p.i32(o.First), Features: p.i32(o.Features),
+		Batch: p.i32(o.Batch), Before: p.i32(o.Before), Count: p.i32(o.Count), First: p.i32(o.First), Features: p.i32(o.Features),
 		Purpose: uint32(philox.Dropout.Layer(o.Layer))}
 	if o.Format != dnn.Float32 {
 		return p.fixed(kernels.DropoutHalf(k))
@@ -156,15 +156,18 @@ func (p *preparation) softmaxForward(o dnn.SoftmaxForward) (binding, error) {
 }
 
 func (p *preparation) softmaxBackward(o dnn.SoftmaxBackward) (binding, error) {
-	return p.fixed(kernels.SoftmaxBackward{Y: p.at[o.Y], Labels: p.at[o.Labels], DX: p.at[o.DX], Batch: p.i32(o.Batch), Classes: p.i32(o.Classes)})
+	return p.fixed(kernels.SoftmaxBackward{Y: p.at[o.Y], Labels: p.at[o.Labels], DX: p.at[o.DX], Batch: p.i32(o.Batch), Images: p.i32(o.Images), Classes: p.i32(o.Classes)})
 }
 
-// sum copies the first slab and adds the others.
+// sum copies the first slab, unless it lies where the sum will, and adds the others.
 func (p *preparation) sum(o dnn.Sum) (binding, error) {
 	var list []kernels.Args
 	for i, x := range o.X {
 		if i > 0 && p.at[x.T] == p.at[o.Y.T] {
 			return nil, fmt.Errorf("operand X[%d] is Y: it would be overwritten before it is added; only X[0] may be", i)
+		}
+		if len(o.X) > 1 && x == o.Y {
+			continue
 		}
 		k := kernels.Slab{X: p.at[x.T], Y: p.at[o.Y.T], Rows: p.i32(o.Rows), Width: p.i32(o.Width),
 			XOffset: int64(x.Offset), XStride: int64(x.Stride), YOffset: int64(o.Y.Offset), YStride: int64(o.Y.Stride)}

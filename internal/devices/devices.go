@@ -1,5 +1,6 @@
 // Package devices opens the devices that the user names: cpu, cuda:0, or one for
-// each column, as cuda:0,cuda:1.
+// each column, as cuda:0,cuda:1. A + stands between those of replicas of the network,
+// which share each batch, as in cuda:0+cuda:1 or cuda:0,cuda:1+cuda:2,cuda:3.
 package devices
 
 import (
@@ -9,10 +10,10 @@ import (
 	"strconv"
 	"strings"
 
-	"alexnet/dnn"
 	"alexnet/dnn/cpu"
 	"alexnet/dnn/cuda"
 	"alexnet/dnn/cuda/sim"
+	"alexnet/plan"
 )
 
 // Error is a slip in what the user wrote.
@@ -29,46 +30,52 @@ type place struct {
 	name   string // for the user's eyes, and different for each device
 }
 
-// Names returns the names of the devices of a list. Several devices of the CPU,
-// cpu,cpu, are cpu:0 and cpu:1; several on one GPU are cuda:0/1 and cuda:0/2.
-func Names(list string) ([]string, error) {
-	all, err := places(list)
-	names := make([]string, len(all))
-	for i, p := range all {
-		names[i] = p.name
+// Names returns the names of the devices of a list, and of how many replicas they are.
+// Several devices of the CPU, cpu,cpu, are cpu:0 and cpu:1; several on one GPU are
+// cuda:0/1 and cuda:0/2.
+func Names(list string) (names []string, replicas int, err error) {
+	all, replicas, err := places(list)
+	for _, p := range all {
+		names = append(names, p.name)
 	}
-	return names, err
+	return names, replicas, err
 }
 
 // OnCPU reports whether the devices of a list are the CPU's.
 func OnCPU(list string) bool {
-	all, err := places(list)
+	all, _, err := places(list)
 	return err == nil && all[0].kind == "cpu"
 }
 
-func places(list string) ([]place, error) {
-	var all []place
+func places(list string) (all []place, replicas int, err error) {
+	var names []string
+	for _, replica := range strings.Split(list, "+") {
+		names = append(names, strings.Split(replica, ",")...)
+		if replicas++; len(names) != replicas*(1+strings.Count(replica, ",")) {
+			return nil, 0, errorf("devices %s: on each side of a + there must be as many", list)
+		}
+	}
 	count := map[string]int{}
-	for _, name := range strings.Split(list, ",") {
+	for _, name := range names {
 		kind, number, numbered := strings.Cut(name, ":")
 		p := place{kind: kind, name: name}
 		switch kind {
 		case "cpu":
 			if numbered {
-				return nil, errorf("devices %s: there is but one CPU: write cpu", list)
+				return nil, 0, errorf("devices %s: there is but one CPU: write cpu", list)
 			}
 		case "cuda", "sim":
 			n, err := strconv.ParseUint(number, 10, 16)
 			if err != nil {
-				return nil, errorf("devices %s: which GPU is %q? Write %s:0 for the first", list, name, kind)
+				return nil, 0, errorf("devices %s: which GPU is %q? Write %s:0 for the first", list, name, kind)
 			}
 			p.number = int(n)
 			p.name = fmt.Sprintf("%s:%d", kind, n)
 		default:
-			return nil, errorf("devices %s: there is no device %q: there are cpu, cuda:N and sim:N", list, name)
+			return nil, 0, errorf("devices %s: there is no device %q: there are cpu, cuda:N and sim:N", list, name)
 		}
 		if len(all) > 0 && kind != all[0].kind {
-			return nil, errorf("devices %s: devices of different kinds cannot copy to each other", list)
+			return nil, 0, errorf("devices %s: devices of different kinds cannot copy to each other", list)
 		}
 		count[p.name]++
 		all = append(all, p)
@@ -84,14 +91,14 @@ func places(list string) ([]place, error) {
 			all[i].name = fmt.Sprintf("%s/%d", p.name, seen[p.name])
 		}
 	}
-	return all, nil
+	return all, replicas, nil
 }
 
 // Set is open devices, in the order of the list.
 type Set struct {
-	Devices []dnn.Device
-	GPUs    []*cuda.Device // the same, unless they are the CPU's
-	ends    []func() error
+	plan.Placement
+	GPUs []*cuda.Device // the same devices, unless they are the CPU's
+	ends []func() error
 }
 
 // Close ends the devices, and the machine of simulated ones, of which nothing may
@@ -107,11 +114,11 @@ func (s *Set) Close() error {
 
 // Open opens the devices of a list. o is for GPUs.
 func Open(list string, o cuda.Options) (*Set, error) {
-	all, err := places(list)
+	all, replicas, err := places(list)
 	if err != nil {
 		return nil, err
 	}
-	s := &Set{}
+	s := &Set{Placement: plan.Placement{Replicas: replicas}}
 	if all[0].kind == "cpu" {
 		err = s.openCPUs(all)
 	} else {

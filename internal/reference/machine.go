@@ -86,9 +86,14 @@ func (m *Machine) step(i int) {
 	at := func(t dnn.Tensor) []float64 { return m.mem[s.Device][t] }
 	switch a := s.Action.(type) {
 	case plan.Upload:
-		copy(at(a.Dst), m.Host[a.Slot])
+		from, to := m.p.Share(a.Slot, s.Device, len(m.Host[a.Slot]))
+		copy(at(a.Dst), m.Host[a.Slot][from:to])
 	case plan.Download:
-		m.Host[a.Slot] = append(m.Host[a.Slot][:0], at(a.Src)...)
+		if n := len(at(a.Src)) * m.p.Replicas; len(m.Host[a.Slot]) != n {
+			m.Host[a.Slot] = make([]float64, n)
+		}
+		from, to := m.p.Share(a.Slot, s.Device, len(m.Host[a.Slot]))
+		copy(m.Host[a.Slot][from:to], at(a.Src))
 	case plan.Peer:
 		for row := range a.Rows.Count {
 			copy(m.mem[a.To][a.Dst][a.Rows.DstOffset+row*a.Rows.DstStride:][:a.Rows.Width],
@@ -166,7 +171,7 @@ func do(op dnn.Op, at func(dnn.Tensor) []float64) {
 		copy(at(o.Y), y)
 		copy(at(o.Stats), stats)
 	case dnn.SoftmaxBackward:
-		copy(at(o.DX), SoftmaxData(o.Classes, at(o.Y), ints(at(o.Labels))))
+		copy(at(o.DX), SoftmaxData(o.Images, o.Classes, at(o.Y), ints(at(o.Labels))))
 	case dnn.Sum:
 		sum(o, at)
 	case dnn.Update:
@@ -217,7 +222,7 @@ func dropout(o dnn.Dropout, step uint32, x []float64) []float64 {
 	limit := uint64(math.Round(o.Rate * (1 << 32)))
 	for n := range o.Batch {
 		for f := range o.Count {
-			i := uint64(n*o.Features + o.First + f)
+			i := uint64((o.Before+n)*o.Features + o.First + f)
 			if uint64(philox.At(o.Seed, philox.Dropout.Layer(o.Layer), step, i/4)[i%4]) >= limit {
 				y[n*o.Count+f] = x[n*o.Count+f]
 			}

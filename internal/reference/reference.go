@@ -281,17 +281,18 @@ func Softmax(classes int, x []float64, labels []int32) (y, stats []float64) {
 	return y, stats
 }
 
-// SoftmaxData is the gradient of the mean loss by the logits.
-func SoftmaxData(classes int, y []float64, labels []int32) []float64 {
+// SoftmaxData is the gradient by the logits of the mean loss over a batch of images,
+// of which these are some.
+func SoftmaxData(images, classes int, y []float64, labels []int32) []float64 {
 	dx := make([]float64, len(y))
 	for i := range y {
 		label := int(labels[i/classes])
 		switch {
 		case label < 0:
 		case label == i%classes:
-			dx[i] = (y[i] - 1) / float64(len(labels))
+			dx[i] = (y[i] - 1) / float64(images)
 		default:
-			dx[i] = y[i] / float64(len(labels))
+			dx[i] = y[i] / float64(images)
 		}
 	}
 	return dx

@@ -203,7 +203,7 @@ func checkFigures(t *testing.T, r *Result) {
 		t.Fatalf("figures: %+v", figures)
 	}
 	f := &figures[i]
-	if f.Ours != [3]float64{2000, 2000, 2000} || f.Theirs != [3]float64{2000, 2000, 2000} || f.Ratios != [3]float64{1, 1, 1} || math.Abs(f.Share-0.01037) > 1e-4 {
+	if f.Ours != [4]float64{2000, 2000, 2000, 2000} || f.Theirs != [3]float64{2000, 2000, 2000} || f.Ratios != [3]float64{1, 1, 1} || math.Abs(f.Share-0.01037) > 1e-4 {
 		t.Errorf("figures: %+v", f)
 	}
 }
@@ -213,7 +213,7 @@ func TestWithoutCeilings(t *testing.T) {
 	c, _ := newCheck(t, "", "speed")
 	r, _, err := outcome(t.Context(), t, c)
 	found := rows(r.Find("speed"), "Training step of alexnet.net", Row{"images_per_second": 2000., "floor_ms": nil, "share_of_floor": nil})
-	if err != nil || len(found) != 27 {
+	if err != nil || len(found) != 36 {
 		t.Errorf("%v, %d rows", err, len(found))
 	}
 
@@ -288,9 +288,9 @@ func TestFaults(t *testing.T) {
 		{"no-bf16", "losses", Failed, []string{"exit status 1", "bf16 is too coarse", "| cuda:0,cuda:0 | fp32 | cpu |"}},
 		{"invalid-read", "sanitizer", Failed, []string{"exit status 86", "Invalid __global__ read", "| cuda:0 | bf16 | 7 |"}},
 		{"old-sanitizer", "sanitizer", Skipped, []string{"does not work with this GPU"}},
-		{"slow-fp32", "speed", Failed, []string{"12 of 39 cases failed", "alexnet bench: exit status 1: it does not fit |", "| cuda:0 | bf16 | 128 | yes | 2000 |"}},
-		{"mute-bench", "speed", Failed, []string{"39 of 39 cases failed, the first with: alexnet bench printed \"hello"}},
-		{"dull-bench", "speed", Failed, []string{"39 of 39 cases failed, the first with: alexnet bench measured 0 images/s"}},
+		{"slow-fp32", "speed", Failed, []string{"15 of 48 cases failed", "alexnet bench: exit status 1: it does not fit |", "| cuda:0 | bf16 | 128 | yes | 2000 |"}},
+		{"mute-bench", "speed", Failed, []string{"48 of 48 cases failed, the first with: alexnet bench printed \"hello"}},
+		{"dull-bench", "speed", Failed, []string{"48 of 48 cases failed, the first with: alexnet bench measured 0 images/s"}},
 		{"no-operations", "operations", Failed, []string{"alexnet bench named no operations"}},
 		{"weak-copy", "ceilings", Failed, []string{"out of memory", "| 798 | TFLOP/s |"}},
 		{"no-torch", "peer-compile", Skipped, []string{"cannot import torch"}},
@@ -487,7 +487,7 @@ func TestQuickAndLimit(t *testing.T) {
 	if p := r.Find("peer-max-autotune"); err != nil || p.Status != Skipped || !strings.Contains(p.Why, "-quick") {
 		t.Errorf("%v: %s %s", err, p.Status, p.Why)
 	}
-	if n := len(logged(t, log)); n != 13 { // devices, precisions and autotune, and one without graphs, once
+	if n := len(logged(t, log)); n != 16 { // devices, precisions and autotune, and one without graphs, once
 		t.Errorf("%d benchmarks with -quick", n)
 	}
 	c, _ = newCheck(t, "", "cifar")

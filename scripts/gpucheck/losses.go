@@ -47,10 +47,12 @@ func losses(ctx context.Context, c *check, p *Part) error {
 		{gpu, "tf32", 1, 5e-4},
 		{gpu, "bf16", 1, 5e-3},
 		{gpu + "," + gpu, "fp32", 0, 1e-4},
-		{gpu + ",cuda:1", "fp32", 0, 1e-4},
+		{gpu + "+" + gpu, "fp32", 0, 1e-4},
+		{gpu + ",cuda:1", "fp32", 0, 1e-4}, // these take two GPUs
+		{gpu + "+cuda:1", "fp32", 0, 1e-4},
 	}
 	if len(c.result.Machine.Devices.GPUs) < 2 {
-		cases = cases[:len(cases)-1]
+		cases = cases[:len(cases)-2]
 	}
 	p.Note("Batch %d of drawn pictures, rate 0.001, seed of the file. The tolerance is on the largest relative difference.", batch)
 	byCase := p.NewTable("Runs", "devices", "precision", "against", "largest_difference", "tolerance", "seconds", "images_per_second", "error")

@@ -52,11 +52,11 @@ func speed(ctx context.Context, c *check, p *Part) error {
 	for _, batch := range c.batches() {
 		for _, precision := range precisions {
 			tuned := setup{devices: gpu, precision: precision, batch: batch, autotune: true}
-			asked, apart, both := tuned, tuned, tuned
-			asked.autotune, apart.devices, both.devices = false, gpu+","+gpu, gpu+",cuda:1"
+			asked, apart, columns, replicas := tuned, tuned, tuned, tuned
+			asked.autotune, apart.devices, columns.devices, replicas.devices = false, gpu+","+gpu, gpu+",cuda:1", gpu+"+cuda:1"
 			setups = append(setups, asked, tuned, apart)
 			if len(c.result.Machine.Devices.GPUs) > 1 {
-				setups = append(setups, both)
+				setups = append(setups, columns, replicas)
 			}
 		}
 		setups = append(setups, setup{devices: gpu, precision: "bf16", batch: batch, autotune: true, noGraphs: true})

@@ -114,10 +114,10 @@ type (
 	}
 	// Dropout drops what has a random number below Threshold, of 2^32.
 	Dropout struct {
-		Control, X, Y                 cu.DevicePtr
-		Seed, Threshold               uint64
-		Batch, Count, First, Features int32
-		Purpose                       uint32
+		Control, X, Y                         cu.DevicePtr
+		Seed, Threshold                       uint64
+		Batch, Before, Count, First, Features int32
+		Purpose                               uint32
 	}
 	Scale struct {
 		X, Y   cu.DevicePtr
@@ -137,8 +137,8 @@ type (
 	}
 	// SoftmaxBackward makes the gradient of an image NaN whose label is no class.
 	SoftmaxBackward struct {
-		Y, Labels, DX  cu.DevicePtr
-		Batch, Classes int32
+		Y, Labels, DX          cu.DevicePtr
+		Batch, Images, Classes int32
 	}
 	// Slab copies rows of Width numbers, or if Add is 1 adds them to what is there.
 	// Offsets and strides count numbers.

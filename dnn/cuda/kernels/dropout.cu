@@ -42,19 +42,19 @@ __device__ inline bool kept(const unsigned *control, unsigned long long seed, un
 
 // control is the step, then the rate. Y may be X.
 extern "C" __global__ void dropout(const unsigned *control, const float *x, float *y, unsigned long long seed,
-    unsigned long long threshold, int batch, int count, int first, int features, unsigned purpose)
+    unsigned long long threshold, int batch, int before, int count, int first, int features, unsigned purpose)
 {
     EACH(i, (long long)batch * count) {
         long long image = quotient(i, count);
-        y[i] = kept(control, seed, threshold, image, i - image * count, first, features, purpose) ? x[i] : 0;
+        y[i] = kept(control, seed, threshold, before + image, i - image * count, first, features, purpose) ? x[i] : 0;
     }
 }
 
 extern "C" __global__ void dropout_half(const unsigned *control, const bfloat16 *x, bfloat16 *y, unsigned long long seed,
-    unsigned long long threshold, int batch, int count, int first, int features, unsigned purpose)
+    unsigned long long threshold, int batch, int before, int count, int first, int features, unsigned purpose)
 {
     EACH(i, (long long)batch * count) {
         long long image = quotient(i, count);
-        y[i] = kept(control, seed, threshold, image, i - image * count, first, features, purpose) ? x[i] : (bfloat16)0;
+        y[i] = kept(control, seed, threshold, before + image, i - image * count, first, features, purpose) ? x[i] : (bfloat16)0;
     }
 }

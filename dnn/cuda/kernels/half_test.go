@@ -153,11 +153,11 @@ func TestHalfElementwise(t *testing.T) {
 		}
 		r.sameHalf(halfSums, o, nil, list...)
 	}
-	o := dnn.Dropout{Batch: 6, Count: 101, Format: dnn.BFloat16, First: 3, Features: 107, Rate: 0.3, Seed: 77, Layer: 3}
+	o := dnn.Dropout{Batch: 6, Before: 5, Count: 101, Format: dnn.BFloat16, First: 3, Features: 107, Rate: 0.3, Seed: 77, Layer: 3}
 	r := newRig(t)
 	o.Control, o.X, o.Y = r.control(5, 0), halves(r, s.normals(606)), spoiled(r, 606)
 	r.sameHalf(exact, o, nil, kernels.DropoutHalf{Control: ptr(o.Control), X: ptr(o.X), Y: ptr(o.Y), Seed: o.Seed, Threshold: uint64(math.Round(o.Rate * (1 << 32))),
-		Batch: 6, Count: 101, First: 3, Features: 107, Purpose: uint32(philox.Dropout.Layer(3))})
+		Batch: 6, Before: 5, Count: 101, First: 3, Features: 107, Purpose: uint32(philox.Dropout.Layer(3))})
 }
 
 func TestAddBiasHalf(t *testing.T) {

@@ -285,7 +285,7 @@ func TestDropout(t *testing.T) {
 	equal := float64(philox.At(5, philox.Dropout.Layer(0), step, 0)[0]) / (1 << 32)
 	for _, o := range []dnn.Dropout{
 		{Batch: 6, Count: 101, Features: 101, Rate: 0.3, Seed: 77, Layer: 3},
-		{Batch: 5, Count: 50, First: 51, Features: 101, Rate: 0.5, Seed: math.MaxUint64, Layer: 1},
+		{Batch: 5, Before: 7, Count: 50, First: 51, Features: 101, Rate: 0.5, Seed: math.MaxUint64, Layer: 1},
 		{Batch: 10, Count: 9, First: 1 << 29, Features: 1<<31 - 1, Rate: 0.5, Seed: 1 << 40}, // numbers beyond 2^34
 		{Batch: 2, Count: 33, Features: 40, Rate: equal, Seed: 5},
 		{Batch: 2, Count: 33, Features: 40, Rate: 0},
@@ -295,7 +295,7 @@ func TestDropout(t *testing.T) {
 			r := newRig(t)
 			o.Control, o.X, o.Y = r.control(step, 0), tensor(r, s.normals(o.Batch*o.Count)), r.poison(o.Batch*o.Count)
 			a := kernels.Dropout{Control: ptr(o.Control), X: ptr(o.X), Y: ptr(o.Y), Seed: o.Seed, Threshold: uint64(math.Round(o.Rate * (1 << 32))),
-				Batch: int32(o.Batch), Count: int32(o.Count), First: int32(o.First), Features: int32(o.Features), Purpose: uint32(philox.Dropout.Layer(o.Layer))}
+				Batch: int32(o.Batch), Before: int32(o.Before), Count: int32(o.Count), First: int32(o.First), Features: int32(o.Features), Purpose: uint32(philox.Dropout.Layer(o.Layer))}
 			r.same(exact, o, a)
 			o.Y, a.Y = o.X, a.X
 			r.same(exact, o, a)
@@ -337,8 +337,8 @@ func (r *rig) softmax(classes int, x []float32, labels []int32) {
 	r.same(rounding, dnn.SoftmaxForward{Batch: batch, Classes: classes, X: tx, Y: y, Labels: tl, Stats: stats},
 		kernels.SoftmaxForward{X: ptr(tx), Y: ptr(y), Labels: ptr(tl), Each: ptr(each), Batch: int32(batch), Classes: int32(classes)},
 		kernels.SoftmaxStats{Each: ptr(each), Stats: ptr(stats), Batch: int32(batch)})
-	r.same(exact, dnn.SoftmaxBackward{Batch: batch, Classes: classes, Y: y, Labels: tl, DX: dx},
-		kernels.SoftmaxBackward{Y: ptr(y), Labels: ptr(tl), DX: ptr(dx), Batch: int32(batch), Classes: int32(classes)})
+	r.same(exact, dnn.SoftmaxBackward{Batch: batch, Images: batch + 2, Classes: classes, Y: y, Labels: tl, DX: dx},
+		kernels.SoftmaxBackward{Y: ptr(y), Labels: ptr(tl), DX: ptr(dx), Batch: int32(batch), Images: int32(batch + 2), Classes: int32(classes)})
 }
 
 func TestSoftmaxExtremes(t *testing.T) {
@@ -374,7 +374,7 @@ func TestSoftmaxBadLabels(t *testing.T) {
 	got := r.all(
 		kernels.SoftmaxForward{X: ptr(x), Y: ptr(y), Labels: ptr(labels), Each: ptr(each), Batch: batch, Classes: classes},
 		kernels.SoftmaxStats{Each: ptr(each), Stats: ptr(stats), Batch: batch},
-		kernels.SoftmaxBackward{Y: ptr(y), Labels: ptr(labels), DX: ptr(dx), Batch: batch, Classes: classes})
+		kernels.SoftmaxBackward{Y: ptr(y), Labels: ptr(labels), DX: ptr(dx), Batch: batch, Images: batch, Classes: classes})
 	for n, bad := range []bool{true, false, true, false} {
 		e := floats(got[each-1])[n*dnn.StatFloats:][:dnn.StatFloats]
 		if bad != (e[dnn.StatLoss] != e[dnn.StatLoss]) || bad && (e[dnn.StatTop1] != 1 || e[dnn.StatTop5] != 1) || n == 3 && !slices.Equal(e, []float32{0, 0, 0}) {

@@ -4,7 +4,7 @@
 //
 //     softmax_forward   y = exp(x - max) / Σ exp(x - max); each = loss, top-1 error, top-5 error
 //     softmax_stats     stats = Σ each over the images
-//     softmax_backward  dx = (y - 1 at the label) / batch
+//     softmax_backward  dx = (y - 1 at the label) / images
 //
 // A label below 0 is no label: nothing is added for it and its gradient is 0. A
 // label that is no class is a mistake, and makes loss and gradient NaN.
@@ -88,9 +88,9 @@ extern "C" __global__ void softmax_stats(const float *each, float *stats, int ba
     }
 }
 
-extern "C" __global__ void softmax_backward(const float *y, const int *labels, float *dx, int batch, int classes)
+extern "C" __global__ void softmax_backward(const float *y, const int *labels, float *dx, int batch, int images, int classes)
 {
-    float share = 1 / (float)batch;
+    float share = 1 / (float)images;
     EACH(i, (long long)batch * classes) {
         long long n = quotient(i, classes);
         int label = labels[n];

@@ -414,7 +414,7 @@ func (a *access) dropout(k kernels.Dropout, f dnn.Format) {
 	copy(y, x)
 	size := int(f.Bytes())
 	for i := range int(count) {
-		e := uint64(i/int(k.Count))*uint64(k.Features) + uint64(int(k.First)+i%int(k.Count))
+		e := uint64(int(k.Before)+i/int(k.Count))*uint64(k.Features) + uint64(int(k.First)+i%int(k.Count))
 		if uint64(philox.At(k.Seed, philox.Purpose(k.Purpose), uint32(control[0]), e/4)[e%4]) < k.Threshold {
 			clear(y[size*i:][:size])
 		}
@@ -469,7 +469,7 @@ func (a *access) softmaxBackward(k kernels.SoftmaxBackward) {
 	if !a.ready(true) {
 		return
 	}
-	share := 1 / float32(k.Batch)
+	share := 1 / float32(k.Images)
 	for i, v := range y {
 		switch label := labels[i/int(k.Classes)]; {
 		case label < 0:

@@ -171,7 +171,7 @@ func TestKernelsOfBFloat16(t *testing.T) {
 			return kernels.AddBias{B: pb, Y: to, Rows: 4, Width: 10, Relu: 1}
 		})
 		control := l.bytes(raw.Bytes([]uint32{3, 0}))
-		drop := kernels.Dropout{Control: control, Seed: 9, Threshold: 1 << 31, Batch: 4, Count: 10, First: 2, Features: 13, Purpose: 5}
+		drop := kernels.Dropout{Control: control, Seed: 9, Threshold: 1 << 31, Batch: 4, Before: 3, Count: 10, First: 2, Features: 13, Purpose: 5}
 		same(line, func(to cu.DevicePtr) kernels.Args { d := drop; d.X, d.Y = a, to; return kernels.DropoutHalf(d) },
 			func(to cu.DevicePtr) kernels.Args { d := drop; d.X, d.Y = pa, to; return d })
 		slab := kernels.Slab{Rows: 3, Width: 5, XOffset: 2, XStride: 9, YOffset: 1, YStride: 11, Add: 1}

@@ -194,31 +194,31 @@ func TestKernels(t *testing.T) {
 		}, stats)
 		py := l.bytes(raw.Bytes(narrow(probabilities)))
 		test(func(to []cu.DevicePtr) kernels.Args {
-			return kernels.SoftmaxBackward{Y: py, Labels: lp, DX: to[0], Batch: images, Classes: classes}
-		}, reference.SoftmaxData(classes, probabilities, labels))
+			return kernels.SoftmaxBackward{Y: py, Labels: lp, DX: to[0], Batch: images, Images: images + 2, Classes: classes}
+		}, reference.SoftmaxData(images+2, classes, probabilities, labels))
 		lp = l.bytes(raw.Bytes([]int32{classes, 1, 2, 3, 4}))
 		run(kernels.SoftmaxForward{X: logits, Y: py, Labels: lp, Each: each, Batch: images, Classes: classes})
 		if e := floats(l.read(each, 12)); e[0] == e[0] || e[1] != 1 || e[2] != 1 {
 			t.Errorf("a label that is no class: %v", e)
 		}
-		run(kernels.SoftmaxBackward{Y: py, Labels: lp, DX: logits, Batch: images, Classes: classes})
+		run(kernels.SoftmaxBackward{Y: py, Labels: lp, DX: logits, Batch: images, Images: images, Classes: classes})
 		if dx := floats(l.read(logits, 4*images*classes)); !allNaN(dx[:classes]) || allNaN(dx[classes:]) {
 			t.Errorf("its gradient: %v", dx)
 		}
 
 		// Those that read the step and a rate.
 		control := l.bytes(raw.Bytes([]uint32{9, math.Float32bits(7), math.Float32bits(0.5)}))
-		const features, first, count = 11, 4, 6
+		const features, first, count, before = 11, 4, 6, 3
 		masked, ms := num(c.Batch * count)
 		for n := range c.Batch {
 			for f := range count {
-				e := uint64(n*features + first + f)
+				e := uint64((before+n)*features + first + f)
 				if philox.At(77, philox.Dropout.Layer(3), 9, e/4)[e%4] < 1<<31 {
 					ms[n*count+f] = 0
 				}
 			}
 		}
-		drop := kernels.Dropout{Control: control, X: masked, Y: masked, Seed: 77, Threshold: 1 << 31, Batch: batch, Count: count, First: first, Features: features, Purpose: uint32(philox.Dropout.Layer(3))}
+		drop := kernels.Dropout{Control: control, X: masked, Y: masked, Seed: 77, Threshold: 1 << 31, Batch: batch, Before: before, Count: count, First: first, Features: features, Purpose: uint32(philox.Dropout.Layer(3))}
 		run(drop)
 		near(t, "dropout", floats(l.read(masked, 4*len(ms))), ms, 0)
 		weights, wts := num(20)

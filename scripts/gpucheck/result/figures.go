@@ -24,15 +24,16 @@ const (
 var Modes = []string{"eager", "compile", "max-autotune"}
 
 // Placements are where a step runs: one stream for both columns, merged; one for
-// each, on the same GPU; and a GPU for each.
-var Placements = []string{"cuda:0", "cuda:0,cuda:0", "cuda:0,cuda:1"}
+// each, on the same GPU; a GPU for each; and the whole network on both, which share
+// the batch.
+var Placements = []string{"cuda:0", "cuda:0,cuda:0", "cuda:0,cuda:1", "cuda:0+cuda:1"}
 
 // Figures are images per second of the training step of one precision and batch.
 // What was not measured is 0.
 type Figures struct {
 	Precision string
 	Batch     int
-	Ours      [3]float64 // by placement, with -autotune
+	Ours      [4]float64 // by placement, with -autotune
 	Theirs    [3]float64 // by mode
 	Ratios    [3]float64 // ours to theirs, by mode, measured in turns
 	Share     float64    // of the floor, of the first placement
