@@ -52,7 +52,7 @@ func chooseBLAS(want string) (blas.Float32, string, error) {
 		return tiled{}, "gonum", nil
 	case "own":
 		if !tile.Fast() {
-			return nil, "", fmt.Errorf("%s=own: there is no assembly for this processor, which would need AVX2; set %s=gonum", blasVariable, blasVariable)
+			return nil, "", fmt.Errorf("%s=own: there is no assembly for this processor, which would need AVX2 or NEON; set %s=gonum", blasVariable, blasVariable)
 		}
 		return blocked{}, "own, " + tile.Name(), nil
 	}

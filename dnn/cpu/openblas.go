@@ -41,7 +41,10 @@ var coreVectors = map[string]string{
 }
 
 // uses reports whether the library uses vectors of that name, as package tile has it.
-func (o openBLAS) uses(vectors string) bool { return coreVectors[strings.ToLower(o.core)] == vectors }
+// All of its kernels for ARM use NEON.
+func (o openBLAS) uses(vectors string) bool {
+	return vectors == "NEON" || coreVectors[strings.ToLower(o.core)] == vectors
+}
 
 // openOpenBLAS opens the library and sets it to one thread, since the team is
 // what works in parallel. The name says where it lies and what it calls itself.

@@ -2,7 +2,7 @@
 // and convolutions are made. The operands of a block are read where they lie: each
 // row of the first has an address of its own, and both are walked in two nested
 // loops with strides. So a convolution needs no matrix of patches. On amd64 with
-// AVX2 or AVX-512 a block is computed by assembly.
+// AVX2 or AVX-512, and on arm64, a block is computed by assembly.
 package tile
 
 import "unsafe"
