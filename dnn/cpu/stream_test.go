@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"alexnet/dnn"
 )
@@ -253,12 +254,12 @@ func TestCloseEndsEverything(t *testing.T) {
 		}
 	}
 	// All goroutines have been waited for; the runtime may take a moment to
-	// forget the last.
-	for range 1000 {
+	// forget the last, and more where its thread has to wait for a processor.
+	for range 10_000 {
 		if runtime.NumGoroutine() <= before {
 			return
 		}
-		runtime.Gosched()
+		time.Sleep(time.Millisecond)
 	}
 	t.Errorf("%d goroutines, %d before", runtime.NumGoroutine(), before)
 }
