@@ -40,6 +40,7 @@ type drawing struct {
 	Title, Totals, Legend string
 	Boxes                 []box
 	Lines                 []line
+	passing               int // of them, that pass layers by
 }
 
 type box struct {
@@ -112,7 +113,7 @@ func drawNetwork(net *model.Net) drawing {
 	d.Height = y - svgLayers + svgEdge
 	for i, l := range net.Layers {
 		for _, f := range l.From {
-			d.connect(net, i, f, places[i], places[f])
+			d.connect(net, i, f, places)
 		}
 	}
 	return d
@@ -141,7 +142,8 @@ func passesBy(net *model.Net, i int) bool {
 }
 
 // connect draws the lines from the boxes of layer f to those of layer i.
-func (d *drawing) connect(net *model.Net, i, f int, to, from []box) {
+func (d *drawing) connect(net *model.Net, i, f int, places map[int][]box) {
+	to, from := places[i], places[f]
 	for c, b := range to {
 		for k, a := range from {
 			across := len(to) > 1 && len(from) > 1 && c != k
@@ -150,12 +152,29 @@ func (d *drawing) connect(net *model.Net, i, f int, to, from []box) {
 			}
 			path := fmt.Sprintf("M%d %d L%d %d", a.X+a.W/2, a.Y+a.H, b.X+b.W/2, b.Y)
 			if f != i-1 { // past what lies between
-				x := max(a.X+a.W, b.X+b.W)
-				path = fmt.Sprintf("M%d %d C%d %d %d %d %d %d", a.X+a.W, a.Y+a.H/2, x+svgAside, a.Y+a.H/2, x+svgAside, b.Y+b.H/2, b.X+b.W, b.Y+b.H/2)
+				const lanes, apart, round = 5, svgAside / 6, 8 // so that they can be told from each other
+				x := rightEdge(places, f, i, k) + (2+d.passing%lanes)*apart
+				d.passing++
+				from, to := a.Y+a.H/2, b.Y+b.H/2
+				turn, end := x-round, b.X+b.W
+				if x < b.X {
+					turn, end = x+round, b.X
+				}
+				path = fmt.Sprintf("M%d %d H%d Q%d %d %d %d V%d Q%d %d %d %d H%d", a.X+a.W, from, x-round, x, from, x, from+round,
+					to-round, x, to, turn, to, end)
 			}
 			d.Lines = append(d.Lines, line{path, across})
 		}
 	}
+}
+
+// rightEdge returns how far right the boxes of a column reach in layers from f to i.
+func rightEdge(places map[int][]box, f, i, column int) (edge int) {
+	for l := f; l <= i; l++ {
+		b := places[l][min(column, len(places[l])-1)]
+		edge = max(edge, b.X+b.W)
+	}
+	return edge
 }
 
 // newBox returns the box of one column of layer i, or of the input, at no place yet.

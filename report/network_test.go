@@ -102,19 +102,19 @@ softmax
 // is the softmax.
 func TestLinesCrossWhereLayersLookAcross(t *testing.T) {
 	d := drawNetwork(parseNet(t, crossing))
-	across, curves := 0, 0
+	across, passing := 0, 0
 	for _, l := range d.Lines {
 		if l.Across {
 			across++
 		}
-		if strings.Contains(l.Path, "C") {
-			curves++
+		if strings.Contains(l.Path, "Q") {
+			passing++
 		}
 	}
 	// conv3 from conv2; fc5 from conv3 and conv4: two each. conv4 from conv1 and fc5
 	// from conv3, four lines, pass by what is between: six.
-	if across != 6 || curves != 6 {
-		t.Errorf("%d lines cross, want 6, and %d curves pass layers by, want 6", across, curves)
+	if across != 6 || passing != 6 {
+		t.Errorf("%d lines cross, want 6, and %d pass layers by, want 6", across, passing)
 	}
 	if len(d.Lines) != 2+2+4+2+8+2 || len(d.Boxes) != 2+5*2 {
 		t.Errorf("%d lines and %d boxes", len(d.Lines), len(d.Boxes))
@@ -122,5 +122,39 @@ func TestLinesCrossWhereLayersLookAcross(t *testing.T) {
 	conv1 := d.Boxes[1]
 	if got := fmt.Sprint(conv1.Text[0].Text, conv1.Text[1].Text, conv1.Text[2].Text, conv1.Text[3].Text); got != "conv1conv 3x32x16x1656 parameters" {
 		t.Errorf("conv1 is %q", got) // half of 4 kernels, half of 3*3*3*4 + 4
+	}
+}
+
+// Lines pass by the layers between, however wide those are.
+func TestLinesPassBy(t *testing.T) {
+	d := drawNetwork(parseNet(t, `net wide
+input 3x8x8
+conv1 conv 2 3x3 pad 1
+conv2 conv 512 3x3 pad 1
+conv3 conv 2 3x3 pad 1
+conv4 conv 2 3x3 pad 1 from conv3, conv1
+fc5 full 2
+softmax
+`))
+	passing := 0
+	for _, l := range d.Lines {
+		var ax, ay, x, by, bx, skip int
+		n, _ := fmt.Sscanf(l.Path, "M%d %d H%d Q%d %d %d %d V%d Q%d %d %d %d H%d", &ax, &ay, &skip, &x, &skip, &skip, &skip, &skip, &skip, &by, &skip, &skip, &bx)
+		if n < 13 {
+			continue
+		}
+		passing++
+		for _, b := range d.Boxes {
+			between := b.Y < by && b.Y+b.H > ay
+			if between && b.X+b.W >= x || x >= d.Width {
+				t.Errorf("%s is behind the box of %s, or outside of the picture", l.Path, b.Text[0].Text)
+			}
+		}
+		if bx >= x || ax >= x {
+			t.Errorf("%s does not go out", l.Path)
+		}
+	}
+	if passing != 1 {
+		t.Errorf("%d lines pass layers by", passing)
 	}
 }
