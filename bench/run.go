@@ -106,18 +106,10 @@ func Run(ctx context.Context, o Options) (_ *Report, err error) {
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	r := &Report{
-		Net: o.Net.Name, Batch: o.Batch, Precision: o.Precision, Forward: o.Forward, Rounds: o.Rounds,
+		Net: o.Net.Name, Device: o.Placement.String(), Batch: o.Batch, Precision: o.Precision, Forward: o.Forward, Rounds: o.Rounds,
 		CPU: measure.CPU(), Cores: runtime.GOMAXPROCS(0), BLAS: cpu.BLAS(), Go: runtime.Version(), Date: time.Now().UTC().Truncate(time.Second),
 	}
-	for i, d := range s.Program.Devices {
-		switch {
-		case i == 0:
-		case i%s.Program.Width() == 0:
-			r.Device += "+"
-		default:
-			r.Device += ","
-		}
-		r.Device += d.Name
+	for _, d := range s.Program.Devices {
 		r.Memory = append(r.Memory, Memory{d.Name, d.State, d.Work})
 	}
 	steps, err := r.rounds(ctx, s, o)

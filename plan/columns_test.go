@@ -179,8 +179,10 @@ func runWith(t *testing.T, net *model.Net, devices int, wait pace, steps int, o 
 		check(t, r.Launch(ctx, p, 0, p.Update, &host))
 		if wait == eachLoss {
 			check(t, r.WaitLoss(ctx, p))
-			if !slices.ContainsFunc(stats[step], func(v float32) bool { return v != 0 }) {
-				t.Errorf("step %d: the loss was waited for and has not come", step)
+			for replica := range p.Replicas {
+				if stats[step][replica*dnn.StatFloats+dnn.StatLoss] == 0 {
+					t.Errorf("step %d: the loss of replica %d was waited for and has not come", step, replica)
+				}
 			}
 		}
 		check(t, r.Launch(ctx, p, p.Update, len(p.Steps), &host))
@@ -322,11 +324,14 @@ func TestColumnsAgree(t *testing.T) {
 // for nothing, changes no bit.
 func TestAhead(t *testing.T) {
 	net := plan.SmallNet(t, 2)
-	for _, devices := range []int{1, 2} {
-		want := runOn(t, net, devices, eachStep)
+	for _, on := range []struct{ devices, replicas int }{{1, 1}, {2, 1}, {2, 2}, {4, 2}} {
+		run := func(wait pace) outcome {
+			return runWith(t, net, on.devices, wait, smallSteps, plan.Options{Batch: smallBatch, Replicas: on.replicas}, func(*plan.Runner, *plan.Program) {})
+		}
+		want := run(eachStep)
 		for _, wait := range []pace{eachLoss, never} {
-			if d := difference(runOn(t, net, devices, wait), want); d != 0 {
-				t.Errorf("%d devices, pace %d: relative difference %g", devices, wait, d)
+			if d := difference(run(wait), want); d != 0 {
+				t.Errorf("%+v, pace %d: relative difference %g", on, wait, d)
 			}
 		}
 	}

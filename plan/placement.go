@@ -1,6 +1,9 @@
 package plan
 
 import (
+	"slices"
+	"strings"
+
 	"alexnet/dnn"
 	"alexnet/model"
 )
@@ -28,6 +31,17 @@ func (on Placement) Names() []string {
 		names[i] = d.Name()
 	}
 	return names
+}
+
+// String returns the names as the user gives them: with a + between replicas, and commas
+// between their columns.
+func (on Placement) String() string {
+	replicas := max(1, on.Replicas)
+	var all []string
+	for one := range slices.Chunk(on.Names(), max(1, len(on.Devices)/replicas)) {
+		all = append(all, strings.Join(one, ","))
+	}
+	return strings.Join(all, "+")
 }
 
 // Width returns the count of devices of a replica: one, or one for each column.

@@ -9,7 +9,7 @@
 // become grouped operations over all of them. On as many devices as there are
 // columns, each holds one column; what a layer that looks across needs from the
 // other devices is copied there, and its gradient back. Only such layers and the
-// softmax, which runs on the first device, copy anything.
+// softmax, which runs on the first device of each replica, copy anything.
 //
 // With [Options].Replicas the network stands there several times, each time on one
 // device or on one for each column, with the same weights. Each replica works on its
@@ -117,17 +117,19 @@ type Param struct {
 // Stream names one of a device's streams.
 type Stream uint8
 
-// Each device has a stream for operations, one for copies to and from the host and
-// other devices, and one for the sums of what replicas send each other, so that
-// nothing else waits for these.
+// Each device has a stream for operations, and one for copies to and from the host and
+// between columns. With replicas it has one for sending gradients to other replicas, and
+// one for adding up those that come, and sending back the sums: nothing on the first two
+// waits for these until the updates.
 const (
 	Compute Stream = iota
 	Copy
+	Send
 	Reduce
 	streams
 )
 
-func (s Stream) String() string { return [...]string{"compute", "copy", "reduce"}[s] }
+func (s Stream) String() string { return [...]string{"compute", "copy", "send", "reduce"}[s] }
 
 // Pass says which part of a training step a step belongs to.
 type Pass uint8

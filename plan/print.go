@@ -76,16 +76,20 @@ func Grouped(n int64) string {
 	return s
 }
 
+// BatchText returns the batch, and who shares it: "128, shared by 2 replicas".
+func (p *Program) BatchText() string {
+	if p.Replicas == 1 {
+		return fmt.Sprint(p.Batch)
+	}
+	return fmt.Sprintf("%d, shared by %d replicas", p.Batch, p.Replicas)
+}
+
 // WriteText prints the network layer by layer, the schedule step by step, and
 // the memory of each device.
 func (p *Program) WriteText(w io.Writer) error {
 	tab := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	parameters, neurons, work := p.Net.Totals()
-	fmt.Fprintf(tab, "net %s, batch %d", p.Net.Name, p.Batch)
-	if p.Replicas > 1 {
-		fmt.Fprintf(tab, ", shared by %d replicas", p.Replicas)
-	}
-	fmt.Fprint(tab, "\n\n")
+	fmt.Fprintf(tab, "net %s, batch %s\n\n", p.Net.Name, p.BatchText())
 	fmt.Fprintln(tab, "layer\tkind\tshape\tparameters\tneurons\tmultiply-adds")
 	fmt.Fprintf(tab, "input\t\t%v\t\t\t\n", p.Net.Input)
 	for i, l := range p.Net.Layers {

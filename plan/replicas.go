@@ -15,8 +15,9 @@ import (
 // replicas R there are. All have the same bits then, and with the same weights before
 // have the same after. A piece is added in one order, whoever is the fastest.
 //
-// That goes on while the layers below go backward; only the updates wait for it. Pieces
-// are sent on the streams for copies, added and sent back on those for sums.
+// That goes on while the layers below go backward; only the updates wait for it.
+//
+// In bfloat16 each addition is rounded, as its addends were.
 
 // leastPiece is the count of numbers from which on a gradient is worth cutting: a copy
 // takes some microseconds, however short it is.
@@ -59,7 +60,7 @@ func (b *builder) sharePiece(i, n, column, adds int, f dnn.Format, from, width i
 			name := fmt.Sprintf("%s from %s", b.Devices[part].Tensors[piece.T].Name, b.Devices[part].Name)
 			sent := dnn.Slab{T: b.tensorIn(f, owner, Work, name, width), Stride: width}
 			b.Devices[owner].Tensors[sent.T].sent = true
-			b.peer(Copy, i, Backward, part, owner, f, 1, width, piece, sent)
+			b.peer(Send, i, Backward, part, owner, f, 1, width, piece, sent)
 			add.X = append(add.X, sent)
 		}
 	}

@@ -357,7 +357,7 @@ func (r *Runner) Synchronize(ctx context.Context) error {
 // the host. It returns the first error so far of any device.
 func (r *Runner) WaitLoss(ctx context.Context, p *Program) error {
 	events := r.programs[p].events
-	for i := p.Forward - 1; i >= 0; i-- { // from the loss down: the others are reached by then, but for their errors
+	for i := p.Forward - 1; i >= 0; i-- { // from the loss down: but for those of other replicas, the others are reached by then, if not their errors
 		if events[i] == nil {
 			continue
 		}

@@ -1,6 +1,7 @@
 package plan_test
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"testing"
@@ -104,10 +105,17 @@ func simulateLaunching(t *testing.T, launch launching, o cuda.Options, net *mode
 		out = append(out, words(s.Bytes())...)
 	}
 	for device := range p.Devices {
-		for _, param := range p.Params(device) {
+		for i, param := range p.Params(device) {
 			x := make([]byte, p.Devices[device].Tensors[param.Tensor].Bytes)
 			check(t, r.Read(ctx, p, device, param.Tensor, x))
 			out = append(out, words(x)...)
+			if column := device % p.Width(); column != device {
+				first := make([]byte, len(x))
+				check(t, r.Read(ctx, p, column, p.Params(column)[i].Tensor, first))
+				if !bytes.Equal(x, first) && len(m.Races()) == 0 {
+					t.Errorf("%s on %s is not that of the first replica", param.Name, p.Devices[device].Name)
+				}
+			}
 		}
 	}
 	check(t, r.Close())
@@ -200,9 +208,11 @@ func TestSimulatedGPUsKeepTheOrder(t *testing.T) {
 // that they give one by one; and they are graphs from the second run on.
 func TestGraphsGiveTheSame(t *testing.T) {
 	net := plan.SmallNet(t, 2)
-	for _, ordinals := range [][]int{{0, 1}, {0, 0}, {0}} {
-		p, err := plan.Compile(net, []string{"sim:a", "sim:b"}[:len(ordinals)], plan.Options{Batch: simBatch})
-		check(t, err)
+	for _, on := range []struct {
+		ordinals []int
+		replicas int
+	}{{[]int{0, 1}, 1}, {[]int{0, 0}, 1}, {[]int{0}, 1}, {[]int{0, 1}, 2}} {
+		p := compileFor(t, net, len(on.ordinals), plan.Options{Batch: simBatch, Replicas: on.replicas})
 		for _, precision := range []cuda.Precision{cuda.FP32, cuda.BF16} {
 			var want []uint32
 			for _, c := range []struct {
@@ -216,12 +226,12 @@ func TestGraphsGiveTheSame(t *testing.T) {
 				{"graphs", allAtOnce, cuda.Options{}, (simRuns - 1) * len(p.Segments())},
 			} {
 				c.o.Precision = precision
-				got, races, graphs := simulateLaunching(t, c.launch, c.o, net, p, 1, ordinals...)
+				got, races, graphs := simulateLaunching(t, c.launch, c.o, net, p, 1, on.ordinals...)
 				if want == nil {
 					want = got
 				}
 				if !slices.Equal(got, want) || len(races) > 0 || graphs != c.graphs {
-					t.Errorf("%v, %v, %s: same numbers %t, races %v, %d graphs launched, want %d", ordinals, precision, c.name, slices.Equal(got, want), races, graphs, c.graphs)
+					t.Errorf("%v, %v, %s: same numbers %t, races %v, %d graphs launched, want %d", on, precision, c.name, slices.Equal(got, want), races, graphs, c.graphs)
 				}
 			}
 		}

@@ -11,17 +11,20 @@ import (
 )
 
 // TestStepsDoNotAllocate: after the first step, training takes no memory from
-// Go's heap, on one device and on two.
+// Go's heap, on one device, on two, and with replicas.
 func TestStepsDoNotAllocate(t *testing.T) {
 	if testenv.Race {
 		t.Skip("the race detector makes pools forget what they hold")
 	}
 	net := plan.SmallNet(t, 2)
-	for _, names := range [][]string{{"cpu"}, {"cpu:0", "cpu:1"}} {
-		p, err := plan.Compile(net, names, plan.Options{Batch: smallBatch})
+	for _, on := range []struct {
+		names    []string
+		replicas int
+	}{{[]string{"cpu"}, 1}, {[]string{"cpu:0", "cpu:1"}, 1}, {[]string{"cpu:0", "cpu:1"}, 2}} {
+		p, err := plan.Compile(net, on.names, plan.Options{Batch: smallBatch, Replicas: on.replicas})
 		check(t, err)
 		var devices []dnn.Device
-		for _, name := range names {
+		for _, name := range on.names {
 			d, err := cpu.New(name)
 			check(t, err)
 			defer func() { check(t, d.Close()) }()
@@ -38,7 +41,7 @@ func TestStepsDoNotAllocate(t *testing.T) {
 		host := plan.Host{
 			plan.Pixels: make([]byte, smallBatch*net.Input.Size()), plan.Views: raw.Bytes(make([]float32, smallBatch*dnn.ViewFloats)),
 			plan.Labels: raw.Bytes(make([]int32, smallBatch)), plan.Control: controlOf(net, 0, smallRate),
-			plan.Stats: raw.Bytes(make([]float32, dnn.StatFloats)),
+			plan.Stats: raw.Bytes(make([]float32, p.Replicas*dnn.StatFloats)),
 		}
 		ctx := t.Context()
 		got := testing.AllocsPerRun(20, func() {
@@ -48,7 +51,7 @@ func TestStepsDoNotAllocate(t *testing.T) {
 			check(t, r.Synchronize(ctx))
 		})
 		if got != 0 {
-			t.Errorf("%d devices: %g allocations a step", len(names), got)
+			t.Errorf("%+v: %g allocations a step", on, got)
 		}
 	}
 }

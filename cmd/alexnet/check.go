@@ -51,7 +51,7 @@ var checkCommand = &cli.Command{
 		fmt.Fprintf(c.App.Writer, "%s is sound: %d layers, %s parameters, %s neurons, %d classes\n",
 			net.Name, len(net.Layers), plan.Grouped(parameters), plan.Grouped(neurons), net.Classes())
 		for _, d := range p.Devices {
-			fmt.Fprintf(c.App.Writer, "training at batch %d takes %s on %s\n", p.Batch, plan.Bytes(d.State+d.Work), d.Name)
+			fmt.Fprintf(c.App.Writer, "training at batch %s takes %s on %s\n", p.BatchText(), plan.Bytes(d.State+d.Work), d.Name)
 		}
 		return nil
 	},

@@ -700,6 +700,8 @@ func TestSmallCommands(t *testing.T) {
 	dir, config, data := files(t)
 	out, _ := alexnet(t, 0, "check", "-config", config, "-data", data)
 	contains(t, out, "tiny is sound", "10 classes", "training at batch 16 takes")
+	out, _ = alexnet(t, 0, "check", "-config", config, "-devices", "cpu+cpu")
+	contains(t, out, "training at batch 16, shared by 2 replicas takes", "on cpu:1")
 	printed, _ := alexnet(t, 0, "fmt", "-print", "-config", config)
 	if b, _ := os.ReadFile(config); string(b) != tiny {
 		t.Error("fmt -print changed the file")

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"strings"
 
 	"alexnet/internal/metrics"
 	"alexnet/live"
@@ -56,7 +55,7 @@ func describe(c *cli.Context, config *train.Config) live.Run {
 		{Name: "data set", Value: fmt.Sprintf("%s: %s training and %s test images, %d classes", info.Name,
 			plan.Grouped(int64(info.Splits["train"].Images)), plan.Grouped(int64(info.Splits["test"].Images)), len(info.Classes))},
 		{Name: "network", Value: fmt.Sprintf("%d layers, %s parameters", len(net.Layers), plan.Grouped(parameters))},
-		{Name: "devices", Value: strings.Join(config.Names(), ", ")},
+		{Name: "devices", Value: config.Placement.String()},
 		{Name: "precision", Value: c.String("precision")},
 		{Name: "batch", Value: fmt.Sprintf("%d images", net.Train.Batch)},
 		{Name: "seed", Value: fmt.Sprint(net.Train.Seed)},

@@ -69,6 +69,9 @@ func TestOpen(t *testing.T) {
 			t.Fatal(err)
 		}
 		names, replicas, _ := Names(list)
+		if got := s.String(); got != strings.ReplaceAll(strings.ReplaceAll(joined(names, replicas), " | ", "+"), " ", ",") {
+			t.Errorf("%s: is called %s", list, got)
+		}
 		if s.Replicas != replicas {
 			t.Errorf("%s: %d replicas, want %d", list, s.Replicas, replicas)
 		}

@@ -48,6 +48,7 @@ func losses(ctx context.Context, c *check, p *Part) error {
 		{gpu, "bf16", 1, 5e-3},
 		{gpu + "," + gpu, "fp32", 0, 1e-4},
 		{gpu + "+" + gpu, "fp32", 0, 1e-4},
+		{gpu + "+" + gpu, "bf16", 1, 5e-3},
 		{gpu + ",cuda:1", "fp32", 0, 1e-4}, // these take two GPUs
 		{gpu + "+cuda:1", "fp32", 0, 1e-4},
 	}

@@ -40,7 +40,7 @@ func sanitizer(ctx context.Context, c *check, p *Part) error {
 	p.Note("With %s.", tool)
 	table := p.NewTable("Runs", "devices", "precision", "errors", "seconds")
 	var errs []error
-	for _, k := range []struct{ devices, precision string }{{gpu, "fp32"}, {gpu, "bf16"}, {gpu + "," + gpu, "fp32"}} {
+	for _, k := range []struct{ devices, precision string }{{gpu, "fp32"}, {gpu, "bf16"}, {gpu + "," + gpu, "fp32"}, {gpu + "+" + gpu, "bf16"}} {
 		run := filepath.Join(c.scratch, "small")
 		started := time.Now()
 		// Errors that libraries of NVIDIA get from the driver, and live with, are not
