@@ -327,8 +327,10 @@ func TestDivergedRunSaysWhere(t *testing.T) {
 	run := filepath.Join(dir, "run")
 	_, errs := alexnet(t, 1, "train", "-config", config, "-data", data, "-run", run, "-set", "train.rate=1e20")
 	contains(t, errs, "step ", "the loss is ", "the first bad numbers are in ", "lower rate than 1e+20")
-	_, errs = alexnet(t, 1, "train", "-config", config, "-data", data, "-run", run+"2", "-set", "fc2.init=1e38")
-	contains(t, errs, "step 0", "the first bad numbers are in the output of fc2")
+	for i, devices := range []string{"cpu", "cpu,cpu", "cpu+cpu"} {
+		_, errs = alexnet(t, 1, "train", "-config", config, "-data", data, "-run", run+fmt.Sprint(i), "-set", "fc2.init=1e38", "-devices", devices)
+		contains(t, errs, "step 0", "the first bad numbers are in the output of fc2")
+	}
 }
 
 func TestBadInput(t *testing.T) {
