@@ -28,7 +28,6 @@ type Step struct {
 
 // NewStep plans and prepares a step. The devices remain the caller's.
 func NewStep(ctx context.Context, net *model.Net, on plan.Placement, o plan.Options) (_ *Step, err error) {
-	o.BFloat16 = dnn.InBFloat16(on.Devices)
 	s := &Step{}
 	if s.Program, err = on.Compile(net, o); err != nil {
 		return nil, err

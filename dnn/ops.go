@@ -283,7 +283,7 @@ type Slab struct {
 	Offset, Stride int
 }
 
-// Sum adds slabs: y = x1 + x2 + ... A sum of one is a copy.
+// Sum adds slabs: y = x1 + x2 + ... A sum of one is a copy. Y may be X[0].
 type Sum struct {
 	Rows, Width int
 	Format      Format

@@ -18,9 +18,10 @@ type Placement struct {
 // On places a network on devices, once.
 func On(devices ...dnn.Device) Placement { return Placement{Devices: devices} }
 
-// Compile is [Compile] on the devices and for the replicas of a placement.
+// Compile is [Compile] on the devices and for the replicas of a placement, in bfloat16
+// where that is what the devices compute in, unless every output is kept.
 func (on Placement) Compile(net *model.Net, o Options) (*Program, error) {
-	o.Replicas = on.Replicas
+	o.Replicas, o.BFloat16 = on.Replicas, dnn.InBFloat16(on.Devices) && !o.KeepAll
 	return Compile(net, on.Names(), o)
 }
 

@@ -1,7 +1,6 @@
 package plan_test
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -41,17 +40,6 @@ func TestReplicasInFloat64(t *testing.T) {
 			t.Errorf("%d replicas on %d devices: relative difference %g", c[1], c[0], d)
 		}
 	}
-}
-
-func compileFor(t *testing.T, net *model.Net, devices int, o plan.Options) *plan.Program {
-	t.Helper()
-	var names []string
-	for i := range devices {
-		names = append(names, fmt.Sprintf("sim:%c", 'a'+i))
-	}
-	p, err := plan.Compile(net, names, o)
-	check(t, err)
-	return p
 }
 
 // wider is SmallNet with a full layer whose gradient is cut into pieces.

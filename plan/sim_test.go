@@ -24,6 +24,18 @@ const (
 	simBatch = 4
 )
 
+// compileFor plans for a count of devices, sim:a and so on.
+func compileFor(t *testing.T, net *model.Net, devices int, o plan.Options) *plan.Program {
+	t.Helper()
+	var names []string
+	for i := range devices {
+		names = append(names, fmt.Sprintf("sim:%c", 'a'+i))
+	}
+	p, err := plan.Compile(net, names, o)
+	check(t, err)
+	return p
+}
+
 // simulate runs a training program on simulated GPUs, one for each ordinal, and
 // returns the bits of all that it leaves, the losses and the parameters, and the
 // races between its steps. Each run has page-locked memory of its own, which the
@@ -175,9 +187,7 @@ func TestSimulatedGPUsKeepTheOrder(t *testing.T) {
 	net := plan.SmallNet(t, 2)
 	for _, ordinals := range [][]int{{0, 1}, {0, 0}, {0}} {
 		t.Run(fmt.Sprint(ordinals), func(t *testing.T) {
-			names := []string{"sim:a", "sim:b"}[:len(ordinals)]
-			p, err := plan.Compile(net, names, plan.Options{Batch: simBatch})
-			check(t, err)
+			p := compileFor(t, net, len(ordinals), plan.Options{Batch: simBatch})
 			want := inEveryOrder(t, net, p, orders, ordinals...)
 			if testenv.Race {
 				return
@@ -264,8 +274,7 @@ func TestSimulatedGPUsInBFloat16(t *testing.T) {
 	net := plan.SmallNet(t, 2)
 	for _, ordinals := range [][]int{{0, 1}, {0}} {
 		t.Run(fmt.Sprint(ordinals), func(t *testing.T) {
-			p, err := plan.Compile(net, []string{"sim:a", "sim:b"}[:len(ordinals)], plan.Options{Batch: simBatch, BFloat16: true})
-			check(t, err)
+			p := compileFor(t, net, len(ordinals), plan.Options{Batch: simBatch, BFloat16: true})
 			inEveryOrder(t, net, p, seeds, ordinals...)
 			if testenv.Race {
 				return

@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"alexnet/checkpoint"
-	"alexnet/dnn"
 	"alexnet/dsl"
 	"alexnet/loader"
 	"alexnet/model"
@@ -64,7 +63,7 @@ func (m *Model) open(ctx context.Context, on plan.Placement, batch int, keep str
 		return err
 	}
 	m.program, err = on.Compile(m.Net, plan.Options{
-		Batch: batch, Mode: plan.Test, MeanH: height, MeanW: width, Keep: keep, BFloat16: dnn.InBFloat16(on.Devices)})
+		Batch: batch, Mode: plan.Test, MeanH: height, MeanW: width, Keep: keep})
 	if err != nil {
 		return err
 	}

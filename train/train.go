@@ -162,7 +162,7 @@ func (r *run) check() error {
 
 func (r *run) prepare() (err error) {
 	info := r.Set.Info()
-	o := plan.Options{Batch: r.Net.Train.Batch, MeanH: info.Height, MeanW: info.Width, BFloat16: dnn.InBFloat16(r.Devices)}
+	o := plan.Options{Batch: r.Net.Train.Batch, MeanH: info.Height, MeanW: info.Width}
 	if r.train, err = r.Placement.Compile(r.Net, o); err != nil {
 		return err
 	}

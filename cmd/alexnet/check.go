@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 
-	"alexnet/internal/devices"
 	"alexnet/loader"
 	"alexnet/plan"
 	"alexnet/train"
@@ -24,12 +23,8 @@ var checkCommand = &cli.Command{
 		if err != nil {
 			return err
 		}
-		names, replicas, err := devices.Names(c.String("devices"))
+		names, o, err := planned(c, net)
 		if err != nil {
-			return err
-		}
-		o := plan.Options{Batch: net.Train.Batch, Replicas: replicas}
-		if o.BFloat16, err = inBFloat16(c); err != nil {
 			return err
 		}
 		if dir := c.String("data"); dir != "" {

@@ -5,6 +5,8 @@ import (
 
 	"alexnet/dnn/cuda"
 	"alexnet/internal/devices"
+	"alexnet/model"
+	"alexnet/plan"
 
 	"github.com/urfave/cli/v2"
 )
@@ -19,10 +21,15 @@ func precisionFlag() cli.Flag {
 	return &cli.StringFlag{Name: "precision", Value: cuda.FP32.String(), Usage: "of convolutions and matrix products on a GPU: fp32, tf32 or bf16 (`P`)"}
 }
 
-// inBFloat16 reports whether -precision asks for plans in bfloat16.
-func inBFloat16(c *cli.Context) (bool, error) {
-	o, err := gpuOptions(c)
-	return o.Precision == cuda.BF16, err
+// planned returns what -devices names, and with which options a step of net is planned there.
+func planned(c *cli.Context, net *model.Net) (names []string, o plan.Options, err error) {
+	o.Batch = net.Train.Batch
+	if names, o.Replicas, err = devices.Names(c.String("devices")); err != nil {
+		return nil, o, err
+	}
+	gpu, err := gpuOptions(c)
+	o.BFloat16 = gpu.Precision == cuda.BF16
+	return names, o, err
 }
 
 func runFlags() []cli.Flag {

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 
-	"alexnet/internal/devices"
 	"alexnet/plan"
 	"alexnet/report"
 
@@ -46,19 +45,15 @@ var planCommand = &cli.Command{
 			fmt.Fprintln(c.App.Writer, path)
 			return nil
 		}
-		names, replicas, err := devices.Names(c.String("devices"))
+		names, o, err := planned(c, net)
 		if err != nil {
 			return err
 		}
-		o := plan.Options{Batch: net.Train.Batch, Replicas: replicas}
 		if c.IsSet("batch") {
 			o.Batch = c.Int("batch")
 		}
 		if c.Bool("test") {
 			o.Mode = plan.Test
-		}
-		if o.BFloat16, err = inBFloat16(c); err != nil {
-			return err
 		}
 		p, err := plan.Compile(net, names, o)
 		if err != nil {

@@ -2,8 +2,6 @@ package tile
 
 // Every processor of 64 bits by ARM has NEON, with vectors of four numbers.
 
-const fastTranspose = false
-
 // Fast reports whether blocks are computed by assembly.
 func Fast() bool { return true }
 
@@ -22,7 +20,3 @@ func (t *Block) Run() {
 //
 //go:noescape
 func blockNEON(t *Block, col int)
-
-func transpose8(dst *float32, ldd int, src *float32, lds, blocks int) {
-	panic("tile: there is no fast transpose here")
-}

@@ -2,8 +2,6 @@
 
 package tile
 
-const fastTranspose = false
-
 // Fast reports whether blocks are computed by assembly.
 func Fast() bool { return false }
 
@@ -12,7 +10,3 @@ func Name() string { return "" }
 
 // Run computes the block.
 func (t *Block) Run() { t.run() }
-
-func transpose8(dst *float32, ldd int, src *float32, lds, blocks int) {
-	panic("tile: there is no fast transpose here")
-}
