@@ -3,7 +3,7 @@
 //
 //	8 bytes   n, the length of the header, little-endian
 //	n bytes   JSON, padded with spaces to a multiple of 8:
-//	          {"__metadata__": {"alexnet": "1", "net": "...", ...},
+//	          {"__metadata__": {"alexnet": "1", "crc32c": "...", "net": "...", ...},
 //	           "conv1.weight": {"dtype": "F32", "shape": [96,3,11,11], "data_offsets": [0,139392]}, ...}
 //	the rest  the numbers, little-endian; offsets count from here
 //
@@ -15,6 +15,10 @@
 // State goes into __metadata__, whose values are all strings. The key
 // "alexnet" holds the version of that metadata and marks a file as this
 // program's. Files of others, without it, are read for their tensors.
+//
+// The key "crc32c" holds the checksums of the header and of each tensor. A reader
+// that knows them refuses a damaged file. Files without the key are read unchecked.
+// All numbers are finite: a NaN or an infinity is an error on both sides.
 package checkpoint
 
 import (
@@ -51,7 +55,7 @@ type State struct {
 	Loss      float64  // of the last test; NaN where there was none
 	Top1Error float64  // of the last test, 0 to 1; NaN where there was none
 
-	Notes map[string]string // of a file of tensors alone: its __metadata__, as it stands there
+	Notes map[string]string // of a file of tensors alone: its __metadata__, without the checksums
 }
 
 // Checkpoint is the content of a file.
@@ -68,6 +72,9 @@ func (s *State) metadata() (map[string]string, error) {
 		}
 		if _, ok := s.Notes["alexnet"]; ok {
 			return nil, fmt.Errorf(`a note has the key "alexnet", which marks the files of runs`)
+		}
+		if _, ok := s.Notes[checksumsKey]; ok {
+			return nil, fmt.Errorf("a note has the key %q, which holds the file's checksums", checksumsKey)
 		}
 		return s.Notes, nil
 	}
@@ -95,6 +102,8 @@ func (s *State) metadata() (map[string]string, error) {
 // parseState is metadata's inverse.
 func parseState(m map[string]string) (State, error) {
 	switch v, ok := m["alexnet"]; {
+	case len(m) == 0:
+		return State{}, nil
 	case !ok:
 		return State{Notes: m}, nil
 	case v != version:

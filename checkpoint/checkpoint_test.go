@@ -6,13 +6,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -24,16 +27,16 @@ func sample() *Checkpoint {
 			Schedule: `{"rate":0.01}`, Dataset: "sha256:00ff", Classes: []string{"cat", "a \"dog\""}, Loss: math.NaN(), Top1Error: 0.1,
 		},
 		Tensors: []Tensor{
-			{"conv1.weight", []int{2, 1, 1, 3}, []float32{1, -2.5, float32(math.NaN()), float32(math.Inf(1)), math.SmallestNonzeroFloat32, math.MaxFloat32}},
+			{"conv1.weight", []int{2, 1, 1, 3}, []float32{1, -2.5, 1e-30, -math.MaxFloat32, math.SmallestNonzeroFloat32, math.MaxFloat32}},
 			{"conv1.bias", []int{2}, []float32{0, float32(math.Copysign(0, -1))}},
 			{"empty", []int{0, 7}, []float32{}},
 			{"momentum.conv1.weight", []int{2, 3}, []float32{1, 2, 3, 4, 5, 6}},
-			{"scalar", []int{}, []float32{math.Float32frombits(0x7fc12345)}},
+			{"scalar", []int{}, []float32{math.Float32frombits(0x00412345)}},
 		},
 	}
 }
 
-// same compares bits, so that NaN equals NaN and 0 is not -0.
+// same compares bits: a loss of NaN equals NaN, and 0 is not -0.
 func same(a, b *Checkpoint) error {
 	sa, sb := a.State, b.State
 	if math.Float64bits(sa.Loss) != math.Float64bits(sb.Loss) || math.Float64bits(sa.Top1Error) != math.Float64bits(sb.Top1Error) {
@@ -177,6 +180,7 @@ func TestAnotherReaderAgrees(t *testing.T) {
 	wantMeta := map[string]string{
 		"alexnet": "1", "net": want.Net, "step": "9223372036854775807", "seed": "18446744073709551615", "batch": "128",
 		"schedule": `{"rate":0.01}`, "dataset": "sha256:00ff", "classes": `["cat","a \"dog\""]`, "loss": "NaN", "top1_error": "0.1",
+		"crc32c": checksums(b),
 	}
 	if !reflect.DeepEqual(meta, wantMeta) {
 		t.Errorf("metadata is %q\nwant %q", meta, wantMeta)
@@ -193,14 +197,37 @@ func TestAnotherReaderAgrees(t *testing.T) {
 	}
 }
 
+// checksums computes the checksums of a file as the package's documentation says.
+func checksums(b []byte) string {
+	n := 8 + binary.LittleEndian.Uint64(b)
+	crc := func(b []byte) string {
+		return fmt.Sprintf("%08x", crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)))
+	}
+	var header struct {
+		Metadata struct{ CRC32C string } `json:"__metadata__"`
+	}
+	if err := json.Unmarshal(b[8:n], &header); err != nil {
+		return err.Error()
+	}
+	own := header.Metadata.CRC32C
+	sums := []string{crc(bytes.Replace(b[:n], []byte(own[:8]), []byte("00000000"), 1))}
+	spans := regexp.MustCompile(`"data_offsets":\[(\d+),(\d+)\]`).FindAllSubmatch(b[:n], -1)
+	for _, s := range spans {
+		begin, _ := strconv.Atoi(string(s[1]))
+		end, _ := strconv.Atoi(string(s[2]))
+		sums = append(sums, crc(b[int(n)+begin:int(n)+end]))
+	}
+	return strings.Join(sums, " ")
+}
+
 // The bytes of a small file, written out by hand.
 func TestBytes(t *testing.T) {
 	got := mustEncode(t, &Checkpoint{Tensors: []Tensor{{Name: "a", Data: []float32{1}}}})
-	want := "\x38\x00\x00\x00\x00\x00\x00\x00" + `{"a":{"dtype":"F32","shape":[],"data_offsets":[0,4]}}   ` + "\x00\x00\x80\x3f"
+	want := "\x68\x00\x00\x00\x00\x00\x00\x00" + `{"__metadata__":{"crc32c":"c9a5f9a2 dd54c4ab"},"a":{"dtype":"F32","shape":[],"data_offsets":[0,4]}}     ` + "\x00\x00\x80\x3f"
 	if string(got) != want {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
-	if got, want := mustEncode(t, &Checkpoint{}), "\x08\x00\x00\x00\x00\x00\x00\x00{}      "; string(got) != want {
+	if got, want := mustEncode(t, &Checkpoint{}), "\x28\x00\x00\x00\x00\x00\x00\x00"+`{"__metadata__":{"crc32c":"ba9a1fc6"}}  `; string(got) != want {
 		t.Errorf("nothing: got %q, want %q", got, want)
 	}
 }
@@ -292,6 +319,9 @@ func TestReadErrors(t *testing.T) {
 		{"no step", file(ours(func(m map[string]string) { delete(m, "step") }), 0), `no "step"`},
 		{"bad seed", file(ours(func(m map[string]string) { m["seed"] = "-1" }), 0), `"seed": strconv.ParseUint`},
 		{"bad classes", file(ours(func(m map[string]string) { m["classes"] = "cat" }), 0), `"classes": invalid character`},
+		{"checksums of another header", file(ours(func(m map[string]string) { m["crc32c"] = "00000000" }), 0), "header: does not have the checksum that was written with it"},
+		{"checksums of other tensors", file(ours(func(m map[string]string) { m["crc32c"] = "00000000 00000000" }), 0), "header: does not have the checksum"},
+		{"checksums cut short", file(ours(func(m map[string]string) { m["crc32c"] = "0" }), 0), "header: does not have the checksum"},
 		{"empty net", file(ours(func(m map[string]string) { m["net"] = "" }), 0), `"net": is empty`},
 	} {
 		if got, err := decodeBytes(c.file); err == nil || !strings.Contains(err.Error(), c.want) {
@@ -334,29 +364,96 @@ func TestTruncated(t *testing.T) {
 	}
 }
 
-// Any flipped bit in the header gives an error, or tensors that are still sound;
-// it never fails otherwise. (The format has no checksum.)
+// Any flipped bit is an error, in the header and in the numbers. The name of the
+// checksums' key alone may be damaged: the rest of the file is then as it was.
 func TestFlippedBits(t *testing.T) {
-	whole := mustEncode(t, sample())
-	header := 8 + int(binary.LittleEndian.Uint64(whole))
-	refused := 0
-	for bit := range 8 * header {
+	want := sample()
+	whole := mustEncode(t, want)
+	for bit := range 8 * len(whole) {
 		b := bytes.Clone(whole)
 		b[bit/8] ^= 1 << (bit % 8)
-		c, err := decodeBytes(b)
-		if err != nil {
-			refused++
-			continue
-		}
-		for _, u := range c.Tensors {
-			if n, err := elements(u.Shape); err != nil || n != int64(len(u.Data)) {
-				t.Fatalf("bit %d: tensor %q of shape %v has %d elements (%v)", bit, u.Name, u.Shape, len(u.Data), err)
-			}
+		if c, err := decodeBytes(b); err == nil && (bytes.Contains(b, []byte(checksumsKey)) || same(want, c) != nil) {
+			t.Fatalf("bit %d of byte %d was flipped, and the file was accepted", bit%8, bit/8)
 		}
 	}
-	// Each of the first 64 bits is the header's length, which leaves no choice.
-	if refused < 64 || refused == 8*header {
-		t.Errorf("%d of %d flips were refused", refused, 8*header)
+}
+
+// Damage to numbers names the tensor, whoever reads it.
+func TestDamageNamesTheTensor(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a")
+	b := mustEncode(t, sample())
+	b[len(b)-5] ^= 1 // the last number but one
+	if err := os.WriteFile(path, b, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	f, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for _, err := range []error{second(Read(path)), f.Verify(t.Context())} {
+		if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), `tensor "momentum.conv1.weight", bytes `) {
+			t.Errorf("the error is %v", err)
+		}
+	}
+	if _, err := ReadState(path); err != nil {
+		t.Errorf("the header is sound: %v", err)
+	}
+}
+
+func TestFilesWithoutChecksumsAreRead(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		file []byte
+	}{
+		{"of an earlier version", file(`{"__metadata__":{"alexnet":"1","net":"x","step":"1","seed":"1","batch":"1","schedule":"","dataset":"","classes":"null","loss":"1","top1_error":"1"},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, 4)},
+		{"of others", file(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, 4)},
+	} {
+		path := filepath.Join(t.TempDir(), "a")
+		if err := os.WriteFile(path, c.file, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Read(path); err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		f, err := Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Verify(t.Context()); err != nil || f.Summed() {
+			t.Errorf("%s: error %v, checksums %v", c.name, err, f.Summed())
+		}
+		f.Close()
+	}
+}
+
+// Numbers that are not finite are neither written nor read.
+func TestNotFinite(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a")
+	for _, v := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
+		const want = `tensor "conv1.weight": number 1 is `
+		c := &Checkpoint{Tensors: []Tensor{{"conv1.weight", []int{3}, []float32{1, float32(v), 1}}}}
+		if err := Write(path, c); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%g was written: %v", v, err)
+		}
+		b := file(`{"conv1.weight":{"dtype":"F32","shape":[3],"data_offsets":[0,12]}}`, 12)
+		binary.LittleEndian.PutUint32(b[len(b)-8:], math.Float32bits(float32(v)))
+		if _, err := decodeBytes(b); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%g was read: %v", v, err)
+		}
+		w, err := Create(path, nil, c.Tensors)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Append(0, c.Tensors[0].Data); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%g was appended: %v", v, err)
+		}
+		if err := w.Abort(); err != nil {
+			t.Error(err)
+		}
+	}
+	if names := list(t, filepath.Dir(path)); len(names) > 0 {
+		t.Errorf("%v is left", names)
 	}
 }
 
@@ -381,6 +478,7 @@ func TestWriteErrors(t *testing.T) {
 		{"overflow", Checkpoint{Tensors: []Tensor{{"w", []int{math.MaxInt, 2}, one}}}, "more elements"},
 		{"state without net", Checkpoint{State: State{Step: 3}}, "no network text"},
 		{"net not UTF-8", Checkpoint{State: State{Net: "\xff"}}, "state's net is not UTF-8"},
+		{"a note named as the checksums", Checkpoint{State: State{Notes: map[string]string{"crc32c": "0"}}}, "holds the file's checksums"},
 	} {
 		if err := Write(path, &c.c); err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: error is %v, want one with %q", c.name, err, c.want)

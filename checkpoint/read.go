@@ -7,10 +7,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"os"
 	"slices"
 	"unicode/utf8"
+
+	"alexnet/internal/raw"
 )
 
 // entry is what the header says of one tensor.
@@ -24,12 +27,14 @@ type entry struct {
 type span struct {
 	name       string
 	shape      []int
-	begin, end int64 // bytes from the start of the file
+	begin, end int64  // bytes from the start of the file
+	sum        uint32 // checksum of those bytes, if the file has checksums
 }
 
 // Read reads the file at path, this program's or another's. The whole header is
 // checked, against itself and against the size of the file, before memory for
-// the tensors is taken. Numbers may be NaN.
+// the tensors is taken. A damaged tensor and a number that is not finite are
+// errors, which name the tensor.
 func Read(path string) (*Checkpoint, error) {
 	var c *Checkpoint
 	err := open(path, func(r io.ReaderAt, size int64) (err error) {
@@ -42,8 +47,9 @@ func Read(path string) (*Checkpoint, error) {
 // ReadState reads and checks the header alone.
 func ReadState(path string) (State, error) {
 	var s State
-	err := open(path, func(r io.ReaderAt, size int64) (err error) {
-		s, _, err = decodeHeader(r, size)
+	err := open(path, func(r io.ReaderAt, size int64) error {
+		h, err := decodeHeader(r, size)
+		s = h.State
 		return err
 	})
 	return s, err
@@ -81,40 +87,46 @@ func openFile(path string) (f *os.File, size int64, err error) {
 }
 
 func decode(r io.ReaderAt, size int64) (*Checkpoint, error) {
-	state, spans, err := decodeHeader(r, size)
+	h, err := decodeHeader(r, size)
 	if err != nil {
 		return nil, err
 	}
-	c := &Checkpoint{State: state, Tensors: make([]Tensor, len(spans))}
-	largest := int64(0)
-	for _, s := range spans {
-		largest = max(largest, s.end-s.begin)
-	}
-	buf := make([]byte, min(4*chunk, largest))
-	for i, s := range spans {
+	c := &Checkpoint{State: h.State, Tensors: make([]Tensor, len(h.spans))}
+	for i, s := range h.spans {
 		data := make([]float32, (s.end-s.begin)/4)
 		c.Tensors[i] = Tensor{Name: s.name, Shape: s.shape, Data: data}
+		sum := uint32(0)
 		for at := s.begin; at < s.end; {
-			b := buf[:min(int64(len(buf)), s.end-at)]
+			part := data[:min(chunk, len(data))]
+			b := raw.Bytes(part)
 			if err := readAt(r, b, at); err != nil {
 				return nil, fmt.Errorf("tensor %q, at byte %d: %w", s.name, at, err)
 			}
-			n, err := binary.Decode(b, binary.LittleEndian, data[:len(b)/4])
-			if err != nil {
-				return nil, err
-			}
-			data = data[n/4:]
-			at += int64(n)
+			sum = crc32.Update(sum, castagnoli, b)
+			data = data[len(part):]
+			at += int64(len(b))
+		}
+		if err := h.verify(&s, sum); err != nil {
+			return nil, err
+		}
+		if err := c.Tensors[i].finite(); err != nil {
+			return nil, err
 		}
 	}
 	return c, nil
 }
 
-// decodeHeader returns the state, and the tensors' places in the order of
-// their numbers.
-func decodeHeader(r io.ReaderAt, size int64) (State, []span, error) {
-	fail := func(format string, args ...any) (State, []span, error) {
-		return State{}, nil, fmt.Errorf(format, args...)
+// head is what stands before the numbers.
+type head struct {
+	State
+	spans  []span // the tensors' places in the order of their numbers
+	summed bool   // the file has checksums
+}
+
+// decodeHeader reads the header and checks it against itself and the file's size.
+func decodeHeader(r io.ReaderAt, size int64) (head, error) {
+	fail := func(format string, args ...any) (head, error) {
+		return head{}, fmt.Errorf(format, args...)
 	}
 	if size < 8 {
 		return fail("byte 0: the file has %d bytes, and a safetensors file starts with 8 for the length of its header: it is empty, cut short or something else", size)
@@ -130,11 +142,15 @@ func decodeHeader(r io.ReaderAt, size int64) (State, []span, error) {
 	if n > uint64(size-8) {
 		return fail("byte 0: the header's length is given as %d, and the file has only %d bytes: it was cut short; copy it again", n, size)
 	}
-	header := make([]byte, n)
-	if err := readAt(r, header, 8); err != nil {
+	header := append(length[:], make([]byte, n)...)
+	if err := readAt(r, header[8:], 8); err != nil {
 		return fail("byte 8: %w", err)
 	}
-	meta, spans, err := parseHeader(header)
+	meta, spans, err := parseHeader(header[8:])
+	if err != nil {
+		return fail("header: %w", err)
+	}
+	summed, err := readChecksums(header, meta, spans)
 	if err != nil {
 		return fail("header: %w", err)
 	}
@@ -162,7 +178,7 @@ func decodeHeader(r io.ReaderAt, size int64) (State, []span, error) {
 	if next != size {
 		return fail("byte %d: the last tensor ends here, and the file has %d bytes: something was added to it; take another copy", next, size)
 	}
-	return state, spans, nil
+	return head{state, spans, summed}, nil
 }
 
 // parseHeader reads the JSON token by token, since encoding/json alone would

@@ -7,15 +7,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"path/filepath"
+	"slices"
 	"unicode/utf8"
 
 	"alexnet/internal/durable"
+	"alexnet/internal/raw"
 
 	"github.com/google/renameio/v2"
 )
 
-// chunk is how many numbers are converted at a time: 1 MiB.
+// chunk is how many numbers are read or written at a time: 1 MiB.
 const chunk = 1 << 18
 
 // Write writes c to path. The file appears whole, or not at all: it is written
@@ -48,18 +51,29 @@ func write(path string, c *Checkpoint) (err error) {
 	return durable.SyncDir(dir)
 }
 
-// header returns everything before the numbers, which must be as many as the
-// shapes say.
+// header returns everything before the numbers, which must be finite and as many
+// as the shapes say.
 func (c *Checkpoint) header() ([]byte, error) {
-	for _, t := range c.Tensors {
+	sums := make([]uint32, len(c.Tensors))
+	for i, t := range c.Tensors {
 		if n, err := elements(t.Shape); err == nil && n != int64(len(t.Data)) {
 			return nil, fmt.Errorf("tensor %q: shape %v makes %d elements, and there are %d", t.Name, t.Shape, n, len(t.Data))
 		}
+		if err := t.finite(); err != nil {
+			return nil, err
+		}
+		sums[i] = t.checksum()
 	}
-	return header(&c.State, c.Tensors)
+	b, err := header(&c.State, c.Tensors)
+	if err != nil {
+		return nil, err
+	}
+	seal(b, sums)
+	return b, nil
 }
 
-// header looks at the names and shapes of tensors, not at their numbers.
+// header returns everything before the numbers, with blank checksums. It looks at
+// the names and shapes of tensors, not at their numbers.
 func header(s *State, tensors []Tensor) ([]byte, error) {
 	meta, err := s.metadata()
 	if err != nil {
@@ -83,15 +97,15 @@ func header(s *State, tensors []Tensor) ([]byte, error) {
 		separator = ','
 		return nil
 	}
-	if meta != nil {
-		for k, v := range meta {
-			if !utf8.ValidString(v) {
-				return nil, fmt.Errorf("the state's %s is not UTF-8 text, which JSON needs", k)
-			}
+	for k, v := range meta {
+		if !utf8.ValidString(v) {
+			return nil, fmt.Errorf("the state's %s is not UTF-8 text, which JSON needs", k)
 		}
-		if err := add("__metadata__", meta); err != nil {
-			return nil, err
-		}
+	}
+	summed := map[string]string{checksumsKey: blankChecksums(len(tensors))}
+	maps.Copy(summed, meta)
+	if err := add("__metadata__", summed); err != nil {
+		return nil, err
 	}
 	seen := make(map[string]bool)
 	end := int64(0)
@@ -116,9 +130,6 @@ func header(s *State, tensors []Tensor) ([]byte, error) {
 		}
 		end += 4 * n
 	}
-	if separator == '{' {
-		b.WriteByte('{')
-	}
 	b.WriteByte('}')
 	return frame(b.Bytes())
 }
@@ -142,19 +153,13 @@ func encode(w io.Writer, header []byte, tensors []Tensor) error {
 		return fmt.Errorf("header: %w", err)
 	}
 	at := int64(len(header))
-	buf := make([]byte, 0, 4*chunk)
 	for _, t := range tensors {
-		for data := t.Data; len(data) > 0; {
-			n := min(chunk, len(data))
-			b, err := binary.Append(buf, binary.LittleEndian, data[:n])
+		for part := range slices.Chunk(t.Data, chunk) {
+			n, err := w.Write(raw.Bytes(part))
 			if err != nil {
-				return err
-			}
-			if _, err := w.Write(b); err != nil {
 				return fmt.Errorf("tensor %q, at byte %d: %w; a file that was at this path is untouched", t.Name, at, err)
 			}
-			at += int64(len(b))
-			data = data[n:]
+			at += int64(n)
 		}
 	}
 	return nil

@@ -1,6 +1,7 @@
 package neighbors
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -79,13 +80,17 @@ type Features struct {
 	width  int
 }
 
-// Open opens a file of features. They must be of what about says.
-func Open(path string, about About) (*Features, error) {
+// Open opens a file of features and reads it once, to hold it against its checksums.
+// The features must be of what about says.
+func Open(ctx context.Context, path string, about About) (*Features, error) {
 	f, err := checkpoint.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	s, err := newFeatures(f, about)
+	if err == nil {
+		err = f.Verify(ctx)
+	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("features %s: %w; remove it, and it will be made again", path, err), f.Close())
 	}

@@ -1,6 +1,7 @@
 package neighbors
 
 import (
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -25,7 +26,7 @@ func TestFeaturesFile(t *testing.T) {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	f, err := Open(path, about)
+	f, err := Open(t.Context(), path, about)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,8 +38,19 @@ func TestFeaturesFile(t *testing.T) {
 	if f.Len() != 3 || f.Width() != 4 || !slices.Equal(f.Labels, []int32{-1, 0, 1}) {
 		t.Errorf("%d of %d numbers, labels %v", f.Len(), f.Width(), f.Labels)
 	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[len(b)-13] ^= 1 // the last number before the labels
+	if err := os.WriteFile(path, b, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(t.Context(), path, about); err == nil || !strings.Contains(err.Error(), `tensor "features"`) {
+		t.Errorf("damaged: %v", err)
+	}
 	about.Layer = "fc6"
-	if _, err := Open(path, about); err == nil || !strings.Contains(err.Error(), `its layer is "fc7", and "fc6" is wanted`) {
+	if _, err := Open(t.Context(), path, about); err == nil || !strings.Contains(err.Error(), `its layer is "fc7", and "fc6" is wanted`) {
 		t.Error(err)
 	}
 }

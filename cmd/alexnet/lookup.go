@@ -128,7 +128,7 @@ func cachedFeatures(c *cli.Context, f *train.Features, set *loader.Set, about ne
 			return nil, err
 		}
 	}
-	return neighbors.Open(path, about)
+	return neighbors.Open(c.Context, path, about)
 }
 
 // className returns the name of a label.
