@@ -47,6 +47,7 @@ type Tensor struct {
 type State struct {
 	Net       string   // the network's text
 	Step      int64    // updates of the weights so far
+	Images    int64    // training images in these steps, those of each pass anew
 	Seed      uint64   // of every random number of the run
 	Batch     int      // images a step
 	Schedule  string   // state of the rate schedule; JSON, package train's own
@@ -89,6 +90,7 @@ func (s *State) metadata() (map[string]string, error) {
 		"alexnet":    version,
 		"net":        s.Net,
 		"step":       strconv.FormatInt(s.Step, 10),
+		"images":     strconv.FormatInt(s.Images, 10),
 		"seed":       strconv.FormatUint(s.Seed, 10),
 		"batch":      strconv.Itoa(s.Batch),
 		"schedule":   s.Schedule,
@@ -132,6 +134,11 @@ func parseState(m map[string]string) (State, error) {
 	field("step", func(v string) (err error) { s.Step, err = strconv.ParseInt(v, 10, 64); return err })
 	field("seed", func(v string) (err error) { s.Seed, err = strconv.ParseUint(v, 10, 64); return err })
 	field("batch", func(v string) (err error) { s.Batch, err = strconv.Atoi(v); return err })
+	if _, ok := m["images"]; ok {
+		field("images", func(v string) (err error) { s.Images, err = strconv.ParseInt(v, 10, 64); return err })
+	} else { // a file from before the batch could change
+		s.Images = s.Step * int64(s.Batch)
+	}
 	field("schedule", text(&s.Schedule))
 	field("dataset", text(&s.Dataset))
 	field("classes", func(v string) error { return json.Unmarshal([]byte(v), &s.Classes) })

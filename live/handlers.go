@@ -225,10 +225,8 @@ func (s *Server) postOrder(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusUnauthorized, errToken)
 		return
 	}
-	var o train.Order
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxOrder))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&o); err != nil {
+	o, err := train.ReadOrder(http.MaxBytesReader(w, r.Body, maxOrder))
+	if err != nil {
 		fail(w, http.StatusBadRequest, err)
 		return
 	}

@@ -13,7 +13,10 @@
 // Across. The network's input is not divided: every column sees it whole.
 package model
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Shape is the shape of one image's activations: channels (maps), height and
 // width. A full layer's output has height and width 1.
@@ -264,11 +267,33 @@ type Divide struct {
 	Times   int   // at most so often, on a plateau
 }
 
+// String returns the statement as the language writes it, without its first word:
+// 10 at 25 51.
+func (d Divide) String() string {
+	switch {
+	case d.By == 0:
+		return "never"
+	case len(d.At) == 0:
+		return fmt.Sprintf("%g plateau %d times %d", d.By, d.Plateau, d.Times)
+	}
+	return fmt.Sprintf("%g at %s", d.By, strings.Trim(fmt.Sprint(d.At), "[]"))
+}
+
 // At sets a rate after so many passes.
 type At struct {
 	Passes int
 	Rate   float64 // ε from then on
 	Layer  string  // that it is of, or "": of all that have had none of their own
+}
+
+// String returns the statement as the language writes it, without its first word:
+// 67 rate 1e-05 layer conv1.
+func (a At) String() string {
+	s := fmt.Sprintf("%d rate %g", a.Passes, a.Rate)
+	if a.Layer != "" {
+		s += " layer " + a.Layer
+	}
+	return s
 }
 
 // DefaultTrain is what a network without a train block gets: the paper's

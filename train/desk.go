@@ -2,8 +2,10 @@ package train
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"sync"
 
@@ -18,6 +20,20 @@ type Order struct {
 	Checkpoint bool    `json:"checkpoint,omitempty"` // save one
 	Stop       bool    `json:"stop,omitempty"`       // save one and leave
 	By         string  `json:"by,omitempty"`         // whom it comes from: "the page"
+}
+
+// ReadOrder reads an order in JSON: one value, with no other fields and nothing
+// behind it.
+func ReadOrder(r io.Reader) (o Order, err error) {
+	d := json.NewDecoder(r)
+	d.DisallowUnknownFields()
+	if err := d.Decode(&o); err != nil {
+		return Order{}, fmt.Errorf("the order: %w", err)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return Order{}, errors.New("the order: something follows its JSON value")
+	}
+	return o, nil
 }
 
 // ErrStopped is the error of a run that was ordered to stop. It is saved.
@@ -130,10 +146,14 @@ func (r *run) divide(o Order) ([]change, error) {
 	next := r.sched.clone()
 	next.divideByHand(o.Layer, o.Divide)
 	to := next.rates(r.Net, int64(next.Tested))
-	for _, rate := range append(to.layer, to.base) {
-		if !(rate >= 0 && rate <= math.MaxFloat32) {
+	before, after := r.rates.all(), to.all()
+	for i, rate := range after {
+		if stands := rate == 0 && before[i] == 0; !stands && !(rate >= math.SmallestNonzeroFloat32 && rate <= math.MaxFloat32) {
 			return nil, orderError(fmt.Sprintf("the rate cannot be divided by %g: it would be %g", o.Divide, rate))
 		}
+	}
+	if by := next.ByHand[o.Layer]; !positive(by) {
+		return nil, orderError(fmt.Sprintf("the rate cannot be divided by %g: by hand it would be divided by %g in all", o.Divide, by))
 	}
 	why := "by hand"
 	if o.By != "" {
@@ -147,7 +167,7 @@ func (r *run) divide(o Order) ([]change, error) {
 // announce writes changes of rates into the record.
 func (r *run) announce(changes []change) error {
 	for _, c := range changes {
-		m := metrics.Metric{Kind: metrics.Change, Step: c.Step, Epoch: r.epochAt(c.Step), Layer: c.Layer, Rate: c.Rate, Why: c.Why,
+		m := metrics.Metric{Kind: metrics.Change, Step: c.Step, Epoch: r.epoch(), Layer: c.Layer, Rate: c.Rate, Why: c.Why,
 			Loss: math.NaN(), Top1Error: math.NaN(), Top5Error: math.NaN(), ImagesPerSecond: math.NaN()}
 		r.Log(m)
 		if err := r.record.Write(m); err != nil {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"alexnet/checkpoint"
+	"alexnet/dsl"
 	"alexnet/internal/lock"
 	"alexnet/internal/metrics"
 )
@@ -20,10 +21,18 @@ import (
 // come between its steps.
 func long(t *testing.T) Config {
 	net, set, devices := open(t, "cpu")
-	net.Train.Passes = 10_000
 	c := config(t, net, set, devices, func(metrics.Metric) {})
+	setText(t, &c, strings.Replace(tiny, "passes 2", "passes 10000", 1))
 	c.Progress = func(int64, int64) { time.Sleep(time.Millisecond) }
 	return c
+}
+
+// setText makes c a run of the network that a text describes.
+func setText(t *testing.T, c *Config, text string) {
+	t.Helper()
+	net, err := dsl.Parse("tiny.net", []byte(text))
+	check(t, err)
+	c.Net, c.Text = net, text
 }
 
 // whileRunning runs c beside do, which gets a context that ends with the run, and

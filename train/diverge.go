@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 
 	"alexnet/internal/raw"
 	"alexnet/plan"
@@ -12,14 +11,28 @@ import (
 
 // diverged says where a loss that is no number comes from: the step's forward
 // pass is done again with every layer's output kept.
-func (r *run) diverged(ctx context.Context, loss, rate float64) error {
+func (r *run) diverged(ctx context.Context, loss float64) error {
 	where, err := r.firstBad(ctx)
 	if err != nil {
 		where = fmt.Sprintf("the first layer could not be found: %v", err)
 	}
-	return fmt.Errorf("step %d: the loss is %g: %s; the weights are those of the step before. "+
-		"Try a lower rate than %g (-set train.rate=%g), or smaller initial deviations",
-		r.step, loss, where, rate, rate/10)
+	return divergence{fmt.Errorf("step %d: the loss is %g: %s: %s", r.step+1, loss, where, r.advice())}
+}
+
+// advice says how a run that diverged can go on.
+func (r *run) advice() string {
+	lower := "a lower rate"
+	net := *r.Net
+	net.Train.Rate /= 10
+	if r.sched.rates(&net, int64(r.sched.Tested)).base < r.rates.base {
+		lower += fmt.Sprintf(" (-set train.rate=%.6g)", net.Train.Rate)
+	} else { // an at line has set the rate
+		lower += fmt.Sprintf(" (lower the at lines in %s)", r.path(ConfigFile))
+	}
+	if r.saved < 0 {
+		return fmt.Sprintf("nothing is saved yet; -resume -run %s starts it anew with %s; smaller initial deviations may help, too", r.Dir, lower)
+	}
+	return fmt.Sprintf("the newest checkpoint, of step %d, is as it was; -resume -run %s goes on from it with %s", r.saved, r.Dir, lower)
 }
 
 func (r *run) firstBad(ctx context.Context) (where string, err error) {
@@ -48,7 +61,7 @@ func (r *run) firstBad(ctx context.Context) (where string, err error) {
 	named := byName(r.tensors)
 	for i, l := range r.Net.Layers {
 		for _, suffix := range []string{".weight", ".bias"} {
-			if t := named[l.Name+suffix]; t != nil && !finite(t.Data) {
+			if t := named[l.Name+suffix]; t != nil && raw.FirstNotFinite(t.Data) >= 0 {
 				return fmt.Sprintf("the first bad numbers are in %s%s", l.Name, suffix), nil
 			}
 		}
@@ -61,19 +74,10 @@ func (r *run) firstBad(ctx context.Context) (where string, err error) {
 			if err := runner.Read(ctx, p, device, t, raw.Bytes(out)); err != nil {
 				return "", err
 			}
-			if !finite(out) {
+			if raw.FirstNotFinite(out) >= 0 {
 				return fmt.Sprintf("the first bad numbers are in the output of %s", l.Name), nil
 			}
 		}
 	}
 	return fmt.Sprintf("all layers are finite, but the loss overflows in %s", r.Net.Layers[len(r.Net.Layers)-1].Name), nil
-}
-
-func finite(x []float32) bool {
-	for _, v := range x {
-		if math.Float32bits(v)&0x7f800000 == 0x7f800000 {
-			return false
-		}
-	}
-	return true
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"alexnet/internal/lock"
+	"alexnet/internal/regular"
 
 	"github.com/google/renameio/v2"
 )
@@ -102,14 +103,12 @@ func empty(ctx context.Context, dir string, d *Desk) error {
 }
 
 func readOrder(path string) (o Order, err error) {
-	f, err := os.Open(path)
+	f, err := regular.Open(path, os.O_RDONLY)
 	if err != nil {
 		return o, err
 	}
 	defer f.Close()
-	d := json.NewDecoder(io.LimitReader(f, maxOrder))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&o); err != nil {
+	if o, err = ReadOrder(io.LimitReader(f, maxOrder)); err != nil {
 		return o, fmt.Errorf("%s: %w", path, err)
 	}
 	return o, nil
@@ -123,9 +122,7 @@ func openMailbox(dir string) error {
 	}
 	entries, err := os.ReadDir(dir)
 	for _, e := range entries {
-		if gone := os.Remove(filepath.Join(dir, e.Name())); !errors.Is(gone, fs.ErrNotExist) { // not taken back meanwhile
-			err = errors.Join(err, gone)
-		}
+		err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name()))) // which may have been taken back meanwhile
 	}
 	return err
 }

@@ -88,7 +88,7 @@ func TestSavedPredictions(t *testing.T) {
 		"of 0 networks":         func(c *checkpoint.Checkpoint) { c.Notes["networks"] = "0" },
 		"no tensors":            func(c *checkpoint.Checkpoint) { c.Tensors[1].Name = "x" },
 		"image 0 has label 10":  func(c *checkpoint.Checkpoint) { c.Tensors[1].Data[0] = 10 },
-		"image 2 has label NaN": func(c *checkpoint.Checkpoint) { c.Tensors[1].Data[2] = float32(math.NaN()) },
+		"image 2 has label 0.5": func(c *checkpoint.Checkpoint) { c.Tensors[1].Data[2] = 0.5 },
 		"labels of shape [3 7]": func(c *checkpoint.Checkpoint) { c.Tensors[1].Shape = []int{3, 7} },
 		"12 classes and 10 outputs": func(c *checkpoint.Checkpoint) {
 			c.Notes["classes"] = `["1","2","3","4","5","6","7","8","9","10","11","12"]`

@@ -16,15 +16,15 @@ type record struct {
 	events *tensorboard.Writer
 }
 
-// newRecord begins the record of a run, of which nothing is written yet.
-func newRecord(dir, lines, text string) (*record, error) {
-	events, err := tensorboard.Create(dir, 0)
+// newRecord begins the record of a run. Its first line is of step first or later.
+func newRecord(dir, lines, text string, first int64) (*record, error) {
+	events, err := tensorboard.Create(dir, first)
 	if err != nil {
 		return nil, err
 	}
 	// Indented by four, Markdown leaves a text as it is.
 	verbatim := "    " + strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "\n    ")
-	if err := events.Text(0, "network", verbatim); err != nil {
+	if err := events.Text(first, "network", verbatim); err != nil {
 		return nil, errors.Join(err, events.Close())
 	}
 	w, err := metrics.Create(lines)
@@ -34,17 +34,28 @@ func newRecord(dir, lines, text string) (*record, error) {
 	return &record{w, events}, nil
 }
 
-// resumeRecord goes on with the record of a run that is taken up after step.
-func resumeRecord(dir, lines string, step int64) (*record, error) {
-	w, err := metrics.Resume(lines, step)
+// resumeRecord goes on with the record of a run that is taken up after step. If the
+// test after that step is still to come, a test that was recorded then is void.
+func resumeRecord(dir, lines string, step int64, test bool) (*record, error) {
+	w, last, err := metrics.Resume(lines, step, test)
 	if err != nil {
 		return nil, err
 	}
-	events, err := tensorboard.Create(dir, step+1)
+	if !test {
+		step, last = step+1, nil
+	}
+	events, err := tensorboard.Create(dir, step) // which voids the events of this step and later ones
 	if err != nil {
 		return nil, errors.Join(err, w.Close())
 	}
-	return &record{w, events}, nil
+	r := &record{w, events}
+	for _, m := range last {
+		err = errors.Join(err, r.scalars(m))
+	}
+	if err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	return r, nil
 }
 
 // Write adds a line, and its numbers to the curves.
@@ -52,6 +63,11 @@ func (r *record) Write(m metrics.Metric) error {
 	if err := r.lines.Write(m); err != nil {
 		return err
 	}
+	return r.scalars(m)
+}
+
+// scalars adds a line's numbers to the curves.
+func (r *record) scalars(m metrics.Metric) error {
 	var points []tensorboard.Scalar
 	if m.Kind == metrics.Change {
 		tag := "rate"

@@ -93,7 +93,7 @@ func TestNoRoomForEvents(t *testing.T) {
 		return
 	}
 	dir := t.TempDir()
-	r, err := newRecord(dir, filepath.Join(dir, MetricsFile), tiny)
+	r, err := newRecord(dir, filepath.Join(dir, MetricsFile), tiny, 0)
 	check(t, err)
 	m := metrics.Metric{Kind: metrics.Test, Loss: math.Pi}
 	if err := testenv.FullDisk(t, uint64(len(tiny)), func() error { return r.Write(m) }); err == nil {

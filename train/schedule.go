@@ -31,18 +31,59 @@ type change struct {
 
 func newSchedule() schedule { return schedule{Best: math.MaxFloat64} }
 
-func (s *schedule) marshal() string {
-	b, _ := json.Marshal(s) // of text and numbers that are finite: cannot fail
-	return string(b)
+// marshal returns s as JSON. It fails if a number is not finite, which JSON does not
+// have.
+func (s *schedule) marshal() (string, error) {
+	b, err := json.Marshal(s)
+	if err != nil {
+		return "", fmt.Errorf("the state of the schedule: %w", err)
+	}
+	return string(b), nil
 }
 
 func parseSchedule(text string) (schedule, error) {
 	s := newSchedule()
 	if err := json.Unmarshal([]byte(text), &s); err != nil {
-		return s, fmt.Errorf("the state of the schedule, %q: %w", text, err)
+		return s, fmt.Errorf("the state of the schedule, %.200q: %w", text, err)
 	}
 	return s, nil
 }
+
+// check finds what no training of net leaves after so many steps and passes.
+func (s *schedule) check(net *model.Net, step, passes int64) error {
+	switch {
+	case s.Tested < 0 || int64(s.Tested) > passes:
+		return fmt.Errorf("it was tested after %d passes, and %d are done", s.Tested, passes)
+	case s.Divided < 0 || s.Since < 0:
+		return fmt.Errorf("the rate was divided %d times, and %d passes went by since", s.Divided, s.Since)
+	case !(s.Best >= 0) || s.Best > 1 && s.Best != math.MaxFloat64:
+		return fmt.Errorf("the lowest test error is %g", s.Best)
+	}
+	for layer, by := range s.ByHand {
+		if layer != "" && net.Named(layer) == nil {
+			return fmt.Errorf("the rate of %s was divided by hand, and there is no such layer", layer)
+		}
+		if !positive(by) {
+			return fmt.Errorf("the rate was divided by hand by %g", by)
+		}
+	}
+	last := int64(0)
+	for _, c := range s.Changes {
+		if c.Step < last || c.Step > step || !(c.Rate >= 0 && c.Rate <= math.MaxFloat64) {
+			return fmt.Errorf("the rate became %g after step %d, and %d steps are done", c.Rate, c.Step, step)
+		}
+		last = c.Step
+	}
+	for _, rate := range s.rates(net, int64(s.Tested)).all() {
+		if !(rate >= 0 && rate <= math.MaxFloat32) {
+			return fmt.Errorf("the rate is %g", rate)
+		}
+	}
+	return nil
+}
+
+// positive reports whether v is finite and more than 0.
+func positive(v float64) bool { return v > 0 && v <= math.MaxFloat64 }
 
 func (s *schedule) clone() schedule {
 	c := *s
@@ -55,6 +96,8 @@ type rates struct {
 	base  float64   // of those that have none of their own
 	layer []float64 // of each layer of the network
 }
+
+func (r rates) all() []float64 { return append(slices.Clone(r.layer), r.base) }
 
 // rates returns the rates after so many whole passes.
 func (s *schedule) rates(net *model.Net, passes int64) rates {
@@ -129,13 +172,14 @@ func (s *schedule) changed(net *model.Net, from, to rates, step int64, why strin
 	return s.Changes[first:]
 }
 
-// tested takes the test error of a pass and reports whether it is the lowest.
-func (s *schedule) tested(t model.Train, top1 float64) (best bool) {
+// tested takes the test error after so many passes and reports whether it is the
+// lowest. A step may have ended several passes since the last test: all count.
+func (s *schedule) tested(t model.Train, top1 float64, passes int) (best bool) {
 	if top1 < s.Best {
 		s.Best, s.Since = top1, 0
 		return true
 	}
-	s.Since++
+	s.Since += passes - s.Tested
 	d := t.Divide
 	if d.By != 0 && len(d.At) == 0 && s.Since >= d.Plateau && s.Divided < d.Times {
 		s.Divided++

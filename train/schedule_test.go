@@ -33,23 +33,39 @@ func TestRateOnAPlateau(t *testing.T) {
 		{0.7, false, 0.5}, {0.7, false, 0.25},
 		{0.7, false, 0.25}, {0.7, false, 0.25}, {0.7, false, 0.25}, // not a third time
 	} {
-		if best := s.tested(settings, step.err); best != step.best {
+		if best := s.tested(settings, step.err, i+1); best != step.best {
 			t.Errorf("test %d: best is %v", i, best)
 		}
+		s.Tested = i + 1
 		if got := s.rates(&model.Net{Train: settings}, int64(i)).base; got != step.rate {
 			t.Errorf("test %d: rate %g, want %g", i, got, step.rate)
 		}
-		again, err := parseSchedule(s.marshal()) // a resumed run goes on as if nothing had been
+		text, err := s.marshal()
+		check(t, err)
+		again, err := parseSchedule(text) // a resumed run goes on as if nothing had been
 		if err != nil || !reflect.DeepEqual(again, s) {
 			t.Fatalf("test %d: %+v read back as %+v, error %v", i, s, again, err)
 		}
 	}
 }
 
+// TestPlateauCountsPasses: where a batch holds three passes, each test counts as three.
+func TestPlateauCountsPasses(t *testing.T) {
+	s, settings := newSchedule(), model.Train{Rate: 1, Divide: model.Divide{By: 10, Plateau: 7, Times: 1}}
+	for passes := 3; passes <= 15; passes += 3 {
+		s.tested(settings, 0.5, passes)
+		s.Tested = passes
+		// The lowest error is that of pass 3, and pass 12 is the first 7 passes or more behind it.
+		if want := passes >= 12; (s.Divided == 1) != want {
+			t.Errorf("after %d passes the rate was divided %d times", passes, s.Divided)
+		}
+	}
+}
+
 func TestRateWithoutDivision(t *testing.T) {
 	s, settings := newSchedule(), model.Train{Rate: 0.5}
-	for range 20 {
-		s.tested(settings, 0.9)
+	for pass := range 20 {
+		s.tested(settings, 0.9, pass+1)
 	}
 	if got := s.rates(&model.Net{Train: settings}, 20).base; got != 0.5 {
 		t.Errorf("rate %g, want 0.5", got)
@@ -121,6 +137,48 @@ func TestDividedByHand(t *testing.T) {
 	}
 	if len(s.Changes) != 8 {
 		t.Errorf("%d changes are recorded, want 8", len(s.Changes))
+	}
+}
+
+// TestScheduleIsWrittenOrTold: a number that JSON does not have is an error, and not
+// an empty text.
+func TestScheduleIsWrittenOrTold(t *testing.T) {
+	s := newSchedule()
+	s.divideByHand("", 1e300)
+	s.divideByHand("", 1e300)
+	if text, err := s.marshal(); err == nil {
+		t.Errorf("written as %q", text)
+	}
+}
+
+func TestScheduleCheck(t *testing.T) {
+	net, err := dsl.Parse("tiny.net", []byte(tiny))
+	check(t, err)
+	const step, passes = 23, 2
+	for text, want := range map[string]string{
+		`{"tested":2,"best":0.5,"since":1,"by_hand":{"":2,"fc2":0.5},"changes":[{"step":3,"rate":0.1},{"step":23,"layer":"fc2","rate":0}]}`: "",
+		`{}`:                                 "",
+		`{"tested":-1}`:                      "after -1 passes",
+		`{"tested":3}`:                       "after 3 passes, and 2 are done",
+		`{"divided":-1}`:                     "divided -1 times",
+		`{"since":-1}`:                       "-1 passes went by",
+		`{"best":-0.5}`:                      "error is -0.5",
+		`{"best":1.5}`:                       "error is 1.5",
+		`{"by_hand":{"":-1}}`:                "by hand by -1",
+		`{"by_hand":{"":0}}`:                 "by hand by 0",
+		`{"by_hand":{"fc9":2}}`:              "fc9 was divided by hand",
+		`{"by_hand":{"fc2":1e-300}}`:         "the rate is 1e+297",
+		`{"divided":1}`:                      "the rate is +Inf", // by 0: the network divides never
+		`{"changes":[{"step":24,"rate":1}]}`: "after step 24",
+		`{"changes":[{"step":9,"rate":1},{"step":3,"rate":1}]}`: "after step 3",
+		`{"changes":[{"step":-9,"rate":1}]}`:                    "after step -9",
+		`{"changes":[{"step":9,"rate":-1}]}`:                    "became -1",
+	} {
+		s, err := parseSchedule(text)
+		check(t, err)
+		if err := s.check(net, step, passes); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v, want %q", text, err, want)
+		}
 	}
 }
 

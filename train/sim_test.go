@@ -19,6 +19,7 @@ import (
 	"alexnet/internal/testenv"
 	"alexnet/loader"
 	"alexnet/model"
+	"alexnet/plan"
 )
 
 // halves is a network with what the paper's has, and a window that hangs over
@@ -230,9 +231,32 @@ func TestSimulatedGPUsTrainInBFloat16(t *testing.T) {
 }
 
 // TestFaults: whatever goes wrong, and whenever, the error says what; all is given
-// back; and the last checkpoint is whole.
+// back; and the last checkpoint is whole, with the very weights that a run without
+// faults has after its step.
 func TestFaults(t *testing.T) {
 	net, set := openColumns(t)
+	sound := map[int64][]checkpoint.Tensor{}
+	after := func(step int64) []checkpoint.Tensor {
+		t.Helper()
+		if info := set.Info(); step == 0 && sound[0] == nil {
+			p, err := plan.Compile(net, []string{"cpu"}, plan.Options{Batch: net.Train.Batch, MeanH: info.Height, MeanW: info.Width})
+			check(t, err)
+			sound[0] = initial(p, meanOf(net.Data.Mean, set.Mean(), set.RGB(), info.Height, info.Width))
+		}
+		if sound[step] == nil {
+			dir := filepath.Join(t.TempDir(), "sound")
+			_, err := simulateWith(t, sim.Options{GPUs: 2}, cuda.Options{}, []int{0, 1}, func(devices []dnn.Device) (trained, error) {
+				c := config(t, net, set, devices, func(metrics.Metric) {})
+				c.Text, c.Dir, c.Steps = halves, dir, step
+				return trained{}, Run(t.Context(), c)
+			})
+			check(t, err)
+			c, err := checkpoint.Read(filepath.Join(dir, Newest))
+			check(t, err)
+			sound[step] = c.Tensors
+		}
+		return sound[step]
+	}
 	for _, c := range []struct {
 		name  string
 		fault func(n int) sim.Faults
@@ -259,11 +283,16 @@ func TestFaults(t *testing.T) {
 				if lines := strings.Count(err.Error(), "\n"); lines > 2 {
 					t.Errorf("fault at %d: an error of %d lines:\n%v", n, lines, err)
 				}
-				switch read, err := checkpoint.Read(filepath.Join(dir, Newest)); {
-				case err == nil && read.Step > 0 && read.Step%4 == 0:
-					whole++
-				case !errors.Is(err, fs.ErrNotExist):
-					t.Errorf("fault at %d: checkpoint of step %v, %v", n, read, err)
+				read, err := checkpoint.Read(filepath.Join(dir, Newest))
+				if errors.Is(err, fs.ErrNotExist) {
+					continue
+				}
+				check(t, err)
+				whole++
+				for i, x := range after(read.Step) {
+					if !slices.Equal(x.Data, read.Tensors[i].Data) {
+						t.Errorf("fault at %d: %s is not as it should be after step %d", n, x.Name, read.Step)
+					}
 				}
 			}
 			t.Logf("%d faults, %d with a checkpoint", failed, whole)

@@ -6,16 +6,18 @@ import (
 	"fmt"
 	"os"
 	"syscall"
+
+	"alexnet/internal/regular"
 )
 
 // ErrHeld says that another program has the lock, or another part of this one.
 var ErrHeld = errors.New("another program has its lock")
 
 // Take takes the lock that a file stands for, which is made if it is not there,
-// without waiting. Closing the file, or the end of the program, gives it back.
+// without waiting. A file that is there keeps its content. Closing the file, or the end of the program, gives it back.
 // The error wraps ErrHeld where somebody has it.
 func Take(path string) (*os.File, error) {
-	f, err := os.Create(path)
+	f, err := regular.Open(path, os.O_RDWR|os.O_CREATE)
 	if err != nil {
 		return nil, err
 	}

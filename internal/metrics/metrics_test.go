@@ -152,9 +152,12 @@ func TestResume(t *testing.T) {
 	if got := steps(t, path); len(got) != 4 {
 		t.Errorf("a torn line was not passed over: %v", got)
 	}
-	w, err := Resume(path, 10)
+	w, last, err := Resume(path, 10, false)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if len(last) != 2 || last[0].Kind != Train || last[1].Kind != Test {
+		t.Errorf("lines of step 10: %v", last)
 	}
 	if err := w.Write(sample(Train, 11)); err != nil {
 		t.Fatal(err)
@@ -164,6 +167,36 @@ func TestResume(t *testing.T) {
 	}
 	if got := steps(t, path); len(got) != 3 || got[1] != 10 || got[2] != 11 {
 		t.Errorf("steps after resuming at 10: %v, want [10 10 11]", got)
+	}
+}
+
+// A test that is done again takes the place of the one that was recorded.
+func TestResumeBeforeATest(t *testing.T) {
+	path := record(t, sample(Train, 10), sample(Test, 10), sample(Change, 10), sample(Train, 20))
+	w, last, err := Resume(path, 10, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := steps(t, path); len(got) != 1 || len(last) != 1 || last[0].Kind != Train {
+		t.Errorf("steps after resuming before the test of step 10: %v, lines of the step %v", got, last)
+	}
+}
+
+// Resuming cuts no file that the name only leads to.
+func TestResumeFollowsNoLink(t *testing.T) {
+	path := record(t, sample(Train, 10), sample(Train, 20))
+	link := filepath.Join(t.TempDir(), "metrics.jsonl")
+	if err := os.Symlink(path, link); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := Resume(link, 10, false); err == nil || !strings.Contains(err.Error(), "symbolic link") {
+		t.Errorf("error %v", err)
+	}
+	if got := steps(t, path); len(got) != 2 {
+		t.Errorf("the file has steps %v", got)
 	}
 }
 
@@ -179,7 +212,7 @@ func TestResumeTornAnywhere(t *testing.T) {
 		if err := os.WriteFile(path, whole[:n], 0o666); err != nil {
 			t.Fatal(err)
 		}
-		w, err := Resume(path, 100)
+		w, _, err := Resume(path, 100, false)
 		if err != nil {
 			t.Fatalf("torn at byte %d: %v", n, err)
 		}
@@ -203,7 +236,7 @@ func TestResumeLeavesADamagedFileAlone(t *testing.T) {
 	path := record(t, sample(Train, 1))
 	appendText(t, path, "<<<<<<<\n")
 	before, _ := os.ReadFile(path)
-	if _, err := Resume(path, 5); err == nil || !strings.Contains(err.Error(), "metrics.jsonl:2: ") {
+	if _, _, err := Resume(path, 5, false); err == nil || !strings.Contains(err.Error(), "metrics.jsonl:2: ") {
 		t.Errorf("error is %v, want one at line 2", err)
 	}
 	if after, _ := os.ReadFile(path); string(after) != string(before) {

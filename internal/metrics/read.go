@@ -17,7 +17,7 @@ const maxLine = 64 << 10
 // Read returns the metrics of the file at path, in its order. Errors name
 // path:line.
 func Read(path string) ([]Metric, error) {
-	f, err := open(path, os.O_RDONLY)
+	f, err := open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -73,11 +73,11 @@ func lines(name string, r io.Reader) iter.Seq2[line, error] {
 
 // open opens a file that exists. It refuses what is not a regular file: opening
 // a named pipe would wait for ever.
-func open(path string, flag int) (*os.File, error) {
+func open(path string) (*os.File, error) {
 	if info, err := os.Stat(path); err != nil {
 		return nil, err
 	} else if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s: is not a file (%v); name the metrics.jsonl of a run", path, info.Mode().Type())
 	}
-	return os.OpenFile(path, flag, 0)
+	return os.Open(path)
 }

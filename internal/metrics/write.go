@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+
+	"alexnet/internal/regular"
 )
 
 // Writer appends lines to a metrics.jsonl. It is for one goroutine.
@@ -30,33 +32,37 @@ func Create(path string) (*Writer, error) {
 // Resume goes on with the record of a run that is taken up again after step: it
 // cuts off what was recorded for later steps, and a torn last line. It cuts off
 // the changes at the step itself, too, which stand after its other lines: the
-// checkpoint may be from before one of them, and the run knows which it has.
-func Resume(path string, step int64) (*Writer, error) {
-	f, err := open(path, os.O_RDWR|os.O_APPEND)
+// checkpoint may be from before one of them, and the run knows which it has. With
+// test it cuts off the test after the step as well, which the run does again. It
+// returns the lines of the step that stay.
+func Resume(path string, step int64, test bool) (w *Writer, last []Metric, err error) {
+	f, err := regular.Open(path, os.O_RDWR|os.O_APPEND)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	w := &Writer{f: f}
-	if err := w.cut(step); err != nil {
-		f.Close()
-		return nil, err
+	w = &Writer{f: f}
+	if last, err = w.cut(step, test); err != nil {
+		return nil, nil, errors.Join(err, f.Close())
 	}
-	return w, nil
+	return w, last, nil
 }
 
-// cut truncates w's file behind its last whole line of step or before. Steps do
-// not fall along a file, since every resumed Writer began with a cut.
-func (w *Writer) cut(step int64) error {
+// cut truncates w's file behind its last whole line that stays. Steps do not fall
+// along a file, since every resumed Writer began with a cut.
+func (w *Writer) cut(step int64, test bool) (last []Metric, err error) {
 	for l, err := range lines(w.f.Name(), w.f) {
 		if err != nil {
-			return fmt.Errorf("%w; mend or remove that line to resume", err)
+			return nil, fmt.Errorf("%w; mend or remove that line to resume", err)
 		}
-		if l.Step > step || l.Step == step && l.Kind == Change {
+		if l.Step > step || l.Step == step && (l.Kind == Change || l.Kind == Test && test) {
 			break
 		}
 		w.size = l.end
+		if l.Step == step {
+			last = append(last, l.Metric)
+		}
 	}
-	return w.f.Truncate(w.size)
+	return last, w.f.Truncate(w.size)
 }
 
 // Write appends m as one line, in one call to the system. After an error the

@@ -1,0 +1,228 @@
+package train
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"alexnet/checkpoint"
+	"alexnet/model"
+
+	"github.com/google/renameio/v2"
+)
+
+// open makes or reads what is in the folder.
+func (r *run) open(ctx context.Context) (err error) {
+	var changed bool
+	if r.Resume {
+		changed, err = r.restore()
+	} else {
+		err = r.begin()
+	}
+	if err := errors.Join(err, r.count()); err != nil {
+		return err
+	}
+	r.rates = r.sched.rates(r.Net, int64(r.sched.Tested))
+	if err := load(ctx, r.runner, r.train, r.tensors); err != nil {
+		return fmt.Errorf("%s: %w", r.path(Newest), err)
+	}
+	if r.record, err = r.openRecord(); err != nil {
+		return err
+	}
+	if !r.Resume {
+		if r.Init != "" { // a run that is resumed does not look there again
+			if err := r.save(); err != nil {
+				return err
+			}
+		}
+		return r.writeConfig() // now there is a run
+	}
+	if err := r.announce(slices.DeleteFunc(slices.Clone(r.sched.Changes), func(c change) bool { return c.Step < r.step })); err != nil {
+		return err
+	}
+	// A kill after the text is written and before the checkpoint is leaves the
+	// difference between them, which the next to resume finds again.
+	if err := r.writeConfig(); err != nil || !changed {
+		return err
+	}
+	return r.save()
+}
+
+// openRecord goes on with the run's record, or begins one.
+func (r *run) openRecord() (*record, error) {
+	path := r.path(MetricsFile)
+	if !r.Resume {
+		return newRecord(r.Dir, path, r.Text, 0)
+	}
+	record, err := resumeRecord(r.Dir, path, r.step, r.passEnded())
+	if !errors.Is(err, fs.ErrNotExist) {
+		return record, err
+	}
+	if r.step > 0 {
+		r.Message("%s is missing: a new record begins after step %d", path, r.step)
+	}
+	return newRecord(r.Dir, path, r.Text, r.step+1)
+}
+
+// writeConfig writes the network's text into the run's folder.
+func (r *run) writeConfig() error {
+	path := r.path(ConfigFile)
+	if old, err := os.ReadFile(path); err == nil && string(old) == r.Text {
+		return nil
+	}
+	return renameio.WriteFile(path, []byte(r.Text), 0o666)
+}
+
+// begin makes the first tensors.
+func (r *run) begin() error {
+	r.tensors = initial(r.train, r.mean())
+	if r.Init == "" {
+		return nil
+	}
+	c, err := checkpoint.Read(r.Init)
+	if err != nil {
+		return err
+	}
+	taken, err := transfer(r.Net, classNames(r.Set), r.tensors, c)
+	if err != nil {
+		return fmt.Errorf("%s: %w", r.Init, err)
+	}
+	for _, t := range taken {
+		r.Message("%s", t)
+	}
+	return nil
+}
+
+// mean returns what the run subtracts from images.
+func (r *run) mean() checkpoint.Tensor {
+	info := r.Set.Info()
+	return meanOf(r.Net.Data.Mean, r.Set.Mean(), r.Set.RGB(), info.Height, info.Width)
+}
+
+// restore takes tensors and state from a checkpoint of the run, and reports whether
+// they are others than those of the newest one: it was not taken, or Net changes a
+// setting. A run that was stopped before its first checkpoint starts anew.
+func (r *run) restore() (changed bool, err error) {
+	dir := r.path(filepath.Dir(Newest))
+	if err := errors.Join(os.MkdirAll(dir, 0o777), sweep(r.Dir), sweep(dir)); err != nil { // a kill may have come before dir was made
+		return false, err
+	}
+	path := cmp.Or(r.From, r.path(Newest))
+	c, err := checkpoint.Read(path)
+	if errors.Is(err, fs.ErrNotExist) && r.From == "" && len(checkpointsIn(dir)) == 0 {
+		return false, r.begin()
+	}
+	if err != nil {
+		return false, fmt.Errorf("%w; %s", err, r.otherCheckpoint(path))
+	}
+	old, err := NetOf(path, c.State)
+	if err != nil {
+		return false, err
+	}
+	if err := r.take(c, old); err != nil {
+		return false, fmt.Errorf("%s: %w", path, err)
+	}
+	changes, err := changedSettings(old, r.Net)
+	if err != nil {
+		return false, fmt.Errorf("%s: %w", path, err)
+	}
+	if len(changes) > 0 {
+		r.adopt(old, changes)
+	}
+	if len(changes) > 0 || r.From != "" {
+		return true, nil
+	}
+	r.saved = r.step
+	return false, nil
+}
+
+// take takes over the content of a checkpoint, which is of the network old.
+func (r *run) take(c *checkpoint.Checkpoint, old *model.Net) (err error) {
+	if want := r.Set.Info().Fingerprint; c.Dataset != want {
+		return fmt.Errorf("the run was trained on another data set (fingerprint %s) than %s (%s): give the one it began with", c.Dataset, r.Set.Info().Name, want)
+	}
+	if c.Seed != old.Train.Seed || c.Batch != old.Train.Batch {
+		return fmt.Errorf("its metadata says seed %d and batch %d, and its network says %d and %d: the file was changed; take another checkpoint",
+			c.Seed, c.Batch, old.Train.Seed, old.Train.Batch)
+	}
+	if c.Step < 0 || c.Step > math.MaxUint32 || c.Images < c.Step || c.Images > c.Step*math.MaxInt32 {
+		return fmt.Errorf("its metadata says step %d and %d images: the file was changed; take another checkpoint", c.Step, c.Images)
+	}
+	r.step, r.seen, r.tensors = c.Step, c.Images, c.Tensors
+	r.tested.Loss, r.tested.Top1Error = c.Loss, c.State.Top1Error
+	if r.sched, err = parseSchedule(c.Schedule); err != nil {
+		return err
+	}
+	if err := r.sched.check(old, c.Step, r.seen/r.images); err != nil {
+		return fmt.Errorf("the state of the schedule: %w: the file was changed; take another checkpoint", err)
+	}
+	return nil
+}
+
+// adopt records the settings that are others than they were in old.
+func (r *run) adopt(old *model.Net, changes []string) {
+	if old.Data.Mean != r.Net.Data.Mean {
+		*byName(r.tensors)[meanName] = r.mean()
+	}
+	why := "resumed with " + strings.Join(changes, ", ")
+	passes := int64(r.sched.Tested)
+	from, to := r.sched.rates(old, passes), r.sched.rates(r.Net, passes)
+	if from.base == to.base { // a line all the same: it says what changed
+		r.sched.Changes = append(r.sched.Changes, change{Step: r.step, Rate: to.base, Why: why})
+	}
+	r.sched.changed(r.Net, from, to, r.step, why)
+}
+
+// checkpointsIn returns the names of the checkpoints in a folder.
+func checkpointsIn(dir string) []string {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), extension) {
+			names = append(names, e.Name())
+		}
+	}
+	return names
+}
+
+// otherCheckpoint says how a run can go on whose checkpoint at path cannot be read.
+func (r *run) otherCheckpoint(path string) string {
+	dir := r.path(filepath.Dir(Newest))
+	best, step := "", int64(-1)
+	for _, name := range checkpointsIn(dir) {
+		other := filepath.Join(dir, name)
+		if c, err := checkpoint.Read(other); err == nil && other != path && c.Net != "" && c.Step >= step {
+			best, step = other, c.Step
+		}
+	}
+	if best == "" {
+		return "there is no other whole checkpoint of the run: copy one there, or start a new run"
+	}
+	return fmt.Sprintf("the newest whole checkpoint of the run is of step %d: go on from it with -resume -from %s", step, best)
+}
+
+// leftover is the name of a file that was being written when its program was
+// killed. renameio puts a point before the name and a number behind it.
+var leftover = regexp.MustCompile(`^\..+\.(net|png|safetensors)\d+$`)
+
+// sweep removes what killed programs left in a folder of a run.
+func sweep(dir string) error {
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries {
+		if name := e.Name(); leftover.MatchString(name) || strings.HasSuffix(name, extension+linking) {
+			err = errors.Join(err, removeIfThere(filepath.Join(dir, name)))
+		}
+	}
+	return err
+}
