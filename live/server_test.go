@@ -151,6 +151,8 @@ func TestOrders(t *testing.T) {
 		{"no JSON", "POST", "divide", token, 400, "invalid character"},
 		{"nothing", "POST", "", token, 400, "EOF"},
 		{"another field", "POST", `{"divid":10}`, token, 400, `unknown field \"divid\"`},
+		{"two orders", "POST", good + good, token, 400, "something follows"},
+		{"more behind it", "POST", good + " x", token, 400, "something follows"},
 		{"too long", "POST", `{"layer":"` + strings.Repeat("x", maxOrder) + `"}`, token, 400, "too large"},
 	} {
 		w := ask(s, c.method, "/api/order", c.body, c.change)

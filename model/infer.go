@@ -377,6 +377,9 @@ func (c *checker) train() {
 		c.add(TrainProblem, "passes", "%d passes, want 1 to %d", t.Passes, MaxPasses)
 	}
 	c.number(TrainProblem, "rate", t.Rate, 0, math.MaxFloat32)
+	if vanishes(t.Rate) {
+		c.add(TrainProblem, "rate", "rate %g is 0 in float32, in which weights learn: want at least %g, or 0", t.Rate, math.SmallestNonzeroFloat32)
+	}
 	if !(t.Momentum >= 0 && t.Momentum < 1) {
 		c.add(TrainProblem, "momentum", "momentum %g, want at least 0 and less than 1", t.Momentum)
 	}
@@ -401,6 +404,9 @@ func (c *checker) train() {
 	}
 }
 
+// vanishes reports whether a rate is 0 only in float32.
+func vanishes(rate float64) bool { return rate > 0 && float32(rate) == 0 }
+
 // at checks the rates that are set after some passes.
 func (c *checker) at() {
 	list := c.net.Train.At
@@ -419,6 +425,8 @@ func (c *checker) at() {
 			add("rates are set after given passes or divided on a plateau, not both; a layer's own may be set")
 		case !(a.Rate >= 0 && a.Rate <= math.MaxFloat32):
 			add("rate %g, want 0 to %g", a.Rate, math.MaxFloat32)
+		case vanishes(a.Rate):
+			add("rate %g is 0 in float32, in which weights learn: want at least %g, or 0", a.Rate, math.SmallestNonzeroFloat32)
 		case a.Layer != "" && l == nil:
 			add("no layer is named %q", a.Layer)
 		case a.Layer != "" && !l.Learns():

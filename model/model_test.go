@@ -189,6 +189,8 @@ func TestProblems(t *testing.T) {
 		{"batch", func(n *Net) { n.Train.Batch = MaxBatch + 1 }, TrainProblem, "batch", "1048577"},
 		{"passes", func(n *Net) { n.Train.Passes = 0 }, TrainProblem, "passes", "0 passes"},
 		{"rate", func(n *Net) { n.Train.Rate = -1 }, TrainProblem, "rate", "-1"},
+		{"rate that vanishes", func(n *Net) { n.Train.Rate = 1e-50 }, TrainProblem, "rate", "1e-50 is 0 in float32"},
+		{"rate that vanishes later", func(n *Net) { n.Train.At = []At{{Passes: 1, Rate: 1e-50}} }, TrainProblem, "at", "1e-50 is 0 in float32"},
 		{"momentum", func(n *Net) { n.Train.Momentum = 1 }, TrainProblem, "momentum", "less than 1"},
 		{"decay", func(n *Net) { n.Train.Decay = -1 }, TrainProblem, "decay", "-1"},
 		{"divided by", func(n *Net) { n.Train.Divide = Divide{By: 1, At: []int{1}} }, TrainProblem, "divide", "more than 1"},

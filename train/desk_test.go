@@ -85,6 +85,8 @@ func TestOrders(t *testing.T) {
 		place(Order{Divide: 2, Layer: "conv1.relu"}, `tiny has no layer "conv1.relu" that learns`)
 		place(Order{Divide: -1}, "cannot be divided by -1")
 		place(Order{Divide: 1e-60}, "cannot be divided by 1e-60")
+		place(Order{Divide: 1e300}, "cannot be divided by 1e+300: it would be 1e-304")
+		place(Order{Divide: 1e45, Layer: "fc2"}, "cannot be divided by 1e+45: it would be ")
 		place(Order{}, "an empty order")
 		place(Order{Layer: "fc2", Checkpoint: true}, "by what is the rate of fc2 to be divided?")
 		place(Order{Checkpoint: true}, "")

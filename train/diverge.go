@@ -21,18 +21,16 @@ func (r *run) diverged(ctx context.Context, loss float64) error {
 
 // advice says how a run that diverged can go on.
 func (r *run) advice() string {
-	lower := "a lower rate"
 	net := *r.Net
 	net.Train.Rate /= 10
-	if r.sched.rates(&net, int64(r.sched.Tested)).base < r.rates.base {
-		lower += fmt.Sprintf(" (-set train.rate=%.6g)", net.Train.Rate)
-	} else { // an at line has set the rate
-		lower += fmt.Sprintf(" (lower the at lines in %s)", r.path(ConfigFile))
+	how := fmt.Sprintf("-resume -run %s -set train.rate=%.6g", r.Dir, net.Train.Rate)
+	if r.sched.rates(&net, int64(r.sched.Tested)).base == r.rates.base { // an at line has set the rate
+		how = fmt.Sprintf("lower the at lines in %s, then -resume -run %s", r.path(ConfigFile), r.Dir)
 	}
 	if r.saved < 0 {
-		return fmt.Sprintf("nothing is saved yet; -resume -run %s starts it anew with %s; smaller initial deviations may help, too", r.Dir, lower)
+		return fmt.Sprintf("nothing is saved yet: start anew with a lower rate (%s), or in a new run with smaller initial deviations", how)
 	}
-	return fmt.Sprintf("the newest checkpoint, of step %d, is as it was; -resume -run %s goes on from it with %s", r.saved, r.Dir, lower)
+	return fmt.Sprintf("the newest checkpoint, of step %d, is as it was: go on from it with a lower rate (%s)", r.saved, how)
 }
 
 func (r *run) firstBad(ctx context.Context) (where string, err error) {

@@ -68,18 +68,8 @@ func meanOf(how model.Mean, image []float32, rgb [3]float64, height, width int) 
 // over.
 func load(ctx context.Context, r *plan.Runner, p *plan.Program, tensors []checkpoint.Tensor) error {
 	named := byName(tensors)
-	find := func(name string, shape []int) (*checkpoint.Tensor, error) {
-		t := named[name]
-		if t == nil {
-			return nil, fmt.Errorf("it has no tensor %s, which the network %s needs: it belongs to another network", name, p.Net.Name)
-		}
-		if !slices.Equal(t.Shape, shape) {
-			return nil, fmt.Errorf("its tensor %s has shape %v, but the network %s needs %v: it belongs to another network", name, t.Shape, p.Net.Name, shape)
-		}
-		return t, nil
-	}
 	for device, d := range p.Devices {
-		mean, err := find(meanName, d.Tensors[d.Mean].Shape)
+		mean, err := find(p.Net, named, meanName, d.Tensors[d.Mean].Shape)
 		if err != nil {
 			return err
 		}
@@ -87,7 +77,7 @@ func load(ctx context.Context, r *plan.Runner, p *plan.Program, tensors []checkp
 			return err
 		}
 		for _, param := range p.Params(device) {
-			t, err := find(param.Name, param.Shape)
+			t, err := find(p.Net, named, param.Name, param.Shape)
 			if err != nil {
 				return err
 			}
@@ -97,6 +87,18 @@ func load(ctx context.Context, r *plan.Runner, p *plan.Program, tensors []checkp
 		}
 	}
 	return nil
+}
+
+// find returns the tensor of a name, which must have the shape that net needs.
+func find(net *model.Net, named map[string]*checkpoint.Tensor, name string, shape []int) (*checkpoint.Tensor, error) {
+	t := named[name]
+	if t == nil {
+		return nil, fmt.Errorf("it has no tensor %s, which the network %s needs: it belongs to another network", name, net.Name)
+	}
+	if !slices.Equal(t.Shape, shape) {
+		return nil, fmt.Errorf("its tensor %s has shape %v, but the network %s needs %v: it belongs to another network", name, t.Shape, net.Name, shape)
+	}
+	return t, nil
 }
 
 // save reads the devices' tensors back into tensors, which have the names and

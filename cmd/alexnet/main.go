@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"alexnet/dsl"
 	"alexnet/internal/devices"
@@ -19,13 +17,13 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args, os.Stdout, os.Stderr)
-	stop()
-	os.Exit(code)
+	ctx, release := untilSignal(context.Background())
+	err := command(ctx, os.Args, os.Stdout, os.Stderr)
+	release()
+	os.Exit(status(ctx, err, os.Stderr))
 }
 
-// The exit statuses.
+// The exit statuses. A program that signal N stopped exits with 128 + N.
 const (
 	exitDone   = 0
 	exitFailed = 1
@@ -35,12 +33,25 @@ const (
 // usageError is the user's slip: a flag or argument that is missing or wrong.
 type usageError struct{ error }
 
+func (e usageError) Unwrap() error { return e.error }
+
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
 // run is main without the process around it.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	return status(ctx, command(ctx, args, stdout, stderr), stderr)
+}
+
+func command(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	app := newApp(stdout, stderr)
-	err := app.RunContext(ctx, flagsFirst(app, args))
+	return app.RunContext(ctx, flagsFirst(app, args))
+}
+
+// status returns the exit status of a command and prints its error.
+func status(ctx context.Context, err error, stderr io.Writer) int {
+	if by := (stopped{}); errors.As(context.Cause(ctx), &by) {
+		return afterSignal(by, err, stderr)
+	}
 	if err == nil {
 		return exitDone
 	}

@@ -17,7 +17,6 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -292,44 +291,15 @@ func sameFile(t *testing.T, a, b, name string) {
 	}
 }
 
-// TestInterrupted is Ctrl-C: the run saves itself, says how to go on, and goes on
-// as if nothing had been.
-func TestInterrupted(t *testing.T) {
-	dir, config, data := files(t)
-	alone, stopped := filepath.Join(dir, "alone"), filepath.Join(dir, "stopped")
-	alexnet(t, 0, "train", "-config", config, "-data", data, "-run", alone)
-
-	c := program("train", "-config", config, "-data", data, "-run", stopped)
-	var errs bytes.Buffer
-	c.Stderr = &errs
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- c.Wait() }()
-	if !waitFor(t, filepath.Join(stopped, "metrics.jsonl"), ended) {
-		t.Fatalf("it ended before it could be stopped: %s", errs.String())
-	}
-	if err := c.Process.Signal(syscall.SIGINT); err != nil {
-		t.Fatal(err)
-	}
-	<-ended
-	if c.ProcessState.ExitCode() != 1 {
-		t.Fatalf("exit status %d, want 1: %s", c.ProcessState.ExitCode(), errs.String())
-	}
-	contains(t, errs.String(), "stopped; the run is saved", "alexnet train -resume -run "+stopped+" -data "+data)
-	alexnet(t, 0, "train", "-resume", "-run", stopped, "-data", data)
-	sameFile(t, alone, stopped, "checkpoints/newest.safetensors")
-}
-
 func TestDivergedRunSaysWhere(t *testing.T) {
 	dir, config, data := files(t)
 	run := filepath.Join(dir, "run")
 	_, errs := alexnet(t, 1, "train", "-config", config, "-data", data, "-run", run, "-set", "train.rate=1e20")
-	contains(t, errs, "step ", "the loss is ", "the first bad numbers are in ", "lower rate than 1e+20")
+	contains(t, errs, "step ", "the loss is ", "the first bad numbers are in ", "start anew with a lower rate (-resume -run "+run+" -set train.rate=1e+19)")
+	alexnet(t, 0, "train", "-resume", "-run", run, "-data", data, "-set", "train.rate=1e-3") // the advice works
 	for i, devices := range []string{"cpu", "cpu,cpu", "cpu+cpu"} {
 		_, errs = alexnet(t, 1, "train", "-config", config, "-data", data, "-run", run+fmt.Sprint(i), "-set", "fc2.init=1e38", "-devices", devices)
-		contains(t, errs, "step 0", "the first bad numbers are in the output of fc2")
+		contains(t, errs, "step 1: the loss is ", "the first bad numbers are in the output of fc2")
 	}
 }
 
@@ -388,7 +358,8 @@ func TestBadInput(t *testing.T) {
 		{2, []string{"train", "-config", config, "-devices", "tpu"}, []string{`no device "tpu"`}},
 		{2, []string{"train", "-resume"}, []string{"-run"}},
 		{2, []string{"train", "-resume", "-run", filepath.Join(dir, "none")}, []string{"holds no run"}},
-		{2, []string{"train", "-resume", "-run", run, "-config", config}, []string{"-config cannot be changed"}},
+		{2, []string{"train", "-config", config, "-from", newest}, []string{"-from is for a run that goes on"}},
+		{2, []string{"train", "-resume", "-run", run, "-init", newest}, []string{"-init: a run that goes on starts from its own checkpoint"}},
 		{2, []string{"test"}, []string{"-model"}},
 		{2, []string{"test", "-model", newest, "-views", "3"}, []string{"-views 3"}},
 		{2, []string{"pack", "folder", "-out", "x"}, []string{"DIR|TAR|TAR.GZ"}},
@@ -632,7 +603,7 @@ func TestResumeWithoutCheckpoint(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, errs := alexnet(t, 1, "train", "-resume", "-run", whole, "-data", data)
-	contains(t, errs, "newest.safetensors is missing", "best.safetensors")
+	contains(t, errs, "newest.safetensors: no such file", "-resume -from "+filepath.Join(whole, "checkpoints/previous.safetensors"))
 }
 
 // TestWithoutConvolution: there are no kernels to draw, and that is no failure.

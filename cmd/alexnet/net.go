@@ -46,6 +46,12 @@ func readNet(c *cli.Context, more ...string) (*model.Net, []byte, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	return withSettings(c, path, src, more...)
+}
+
+// withSettings returns the network of a text, and the text, with the changes of -set
+// and more in both.
+func withSettings(c *cli.Context, path string, src []byte, more ...string) (*model.Net, []byte, error) {
 	var settings []dsl.Setting
 	for _, s := range append(c.StringSlice("set"), more...) {
 		setting, err := dsl.ParseSetting(s)

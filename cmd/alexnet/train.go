@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"unicode"
 
 	"alexnet/checkpoint"
-	"alexnet/dsl"
+	"alexnet/internal/lock"
 	"alexnet/internal/metrics"
 	"alexnet/loader"
 	"alexnet/loader/pack"
@@ -28,12 +29,15 @@ var trainCommand = &cli.Command{
 	Description: "Trains the network of -config on the data set of -data, and writes into the folder of\n" +
 		"-run: metrics.jsonl, event files for TensorBoard, checkpoints, and at the end filters.png and curves.png.\n" +
 		"Without -data the program's own pictures are used: coloured textures of 10 classes, 32x32.\n" +
-		"Ctrl-C saves a checkpoint and leaves; -resume goes on from the newest one.",
+		"Ctrl-C saves a checkpoint and leaves, as do the end of the terminal and of the reader of the output;\n" +
+		"a second Ctrl-C leaves at once. -resume goes on from the newest checkpoint. What -set, -config or an\n" +
+		"edited config.net in the run's folder change of the train and data blocks holds from then on.",
 	Flags: append(runFlags(),
 		configFlag(), setFlag(), dataFlag(), skipFlag(), httpFlag(),
 		&cli.StringFlag{Name: "run", Usage: "the run's `FOLDER` (default: runs/NAME of the network)"},
 		&cli.StringFlag{Name: "init", Usage: "start from the layers of `CHECKPOINT` that have the same names and shapes"},
 		&cli.BoolFlag{Name: "resume", Usage: "go on with the run of -run from its newest checkpoint"},
+		&cli.StringFlag{Name: "from", Usage: "with -resume: go on from this `CHECKPOINT` of the run instead of its newest"},
 		&cli.Uint64Flag{Name: "seed", Usage: "of all random numbers, instead of the network's `N`"},
 		&cli.Int64Flag{Name: "steps", Usage: "stop after `N` steps, whatever the network's passes"},
 		&cli.Int64Flag{Name: "save", Usage: "a checkpoint every `N` steps, besides one after each pass"},
@@ -72,7 +76,7 @@ func trainAction(c *cli.Context) (err error) {
 	damage := skipDamage(c, set, training)
 	config := train.Config{
 		Net: net, Text: string(text), Set: set, Placement: on.Placement, Dir: dir, Init: c.String("init"),
-		Resume: c.Bool("resume"), Steps: c.Int64("steps"), SaveEvery: c.Int64("save"), KeepEvery: c.Int("keep"),
+		Resume: c.Bool("resume"), From: c.String("from"), Steps: c.Int64("steps"), SaveEvery: c.Int64("save"), KeepEvery: c.Int("keep"),
 		Progress: func(done, total int64) { testing.end(); training.update(done, total) },
 		Testing:  testing.update,
 		Message:  training.printf,
@@ -144,37 +148,41 @@ func quoted(s string) string {
 // whatToTrain returns the network, its text, and the run's folder.
 func whatToTrain(c *cli.Context) (net *model.Net, text []byte, dir string, err error) {
 	dir = c.String("run")
-	if c.Bool("resume") {
-		if dir == "" {
-			return nil, nil, "", usagef("which run is to go on? Give -run FOLDER")
-		}
-		if c.IsSet("init") {
-			return nil, nil, "", usagef("-init: a run that goes on starts from its own checkpoint")
-		}
-		for _, name := range []string{"config", "set", "seed"} {
-			if c.IsSet(name) {
-				return nil, nil, "", usagef("-%s cannot be changed when a run goes on: the network and its seed are those of %s",
-					name, filepath.Join(dir, train.ConfigFile))
-			}
-		}
-		path := filepath.Join(dir, train.ConfigFile)
-		if text, err = readText(path); err != nil {
-			return nil, nil, "", fmt.Errorf("%s holds no run: %w", dir, err)
-		}
-		net, err = dsl.Parse(path, text)
-		return net, text, dir, err
-	}
 	var settings []string
 	if c.IsSet("seed") {
 		settings = append(settings, fmt.Sprintf("train.seed=%d", c.Uint64("seed")))
 	}
-	if net, text, err = readNet(c, settings...); err != nil {
-		return nil, nil, "", err
+	if !c.Bool("resume") {
+		if c.IsSet("from") {
+			return nil, nil, "", usagef("-from is for a run that goes on: give -resume, too, or start a new run with -init")
+		}
+		if net, text, err = readNet(c, settings...); err == nil && dir == "" {
+			dir = freshDir(filepath.Join("runs", net.Name))
+		}
+		return net, text, dir, err
 	}
 	if dir == "" {
-		dir = freshDir(filepath.Join("runs", net.Name))
+		return nil, nil, "", usagef("which run is to go on? Give -run FOLDER")
 	}
-	return net, text, dir, nil
+	if c.IsSet("init") {
+		return nil, nil, "", usagef("-init: a run that goes on starts from its own checkpoint")
+	}
+	if c.IsSet("config") {
+		net, text, err = readNet(c, settings...)
+		return net, text, dir, err
+	}
+	path := filepath.Join(dir, train.ConfigFile)
+	text, err = readText(path)
+	if errors.Is(err, fs.ErrNotExist) { // a checkpoint has it, too
+		if s, e := checkpoint.ReadState(filepath.Join(dir, filepath.FromSlash(train.Newest))); e == nil && s.Net != "" {
+			text, err = []byte(s.Net), nil
+		}
+	}
+	if err != nil {
+		return nil, nil, "", fmt.Errorf("%s holds no run: %w", dir, err)
+	}
+	net, text, err = withSettings(c, path, text, settings...)
+	return net, text, dir, err
 }
 
 // freshDir returns dir, or dir-2, dir-3 and so on: the first that does not
@@ -209,17 +217,27 @@ const (
 
 // drawnData returns the folder of the data set that the program draws, in the
 // user's cache, where it is made once.
-func drawnData(ctx context.Context, c *cli.Context) (string, error) {
+func drawnData(ctx context.Context, c *cli.Context) (dir string, err error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return "", fmt.Errorf("a place for the data set that the program draws: %w; give a data set with -data", err)
 	}
-	dir := filepath.Join(cache, "alexnet", fmt.Sprintf("shapes-%d-%d-v%d", drawnTrain, drawnTest, record.Version))
+	dir = filepath.Join(cache, "alexnet", fmt.Sprintf("shapes-%d-%d-v%d", drawnTrain, drawnTest, record.Version))
 	if _, err := os.Stat(dir); err == nil {
 		return dir, nil
 	}
 	if err := os.MkdirAll(filepath.Dir(dir), 0o777); err != nil {
 		return "", err
+	}
+	held, err := lock.Wait(ctx, dir+".lock", func() {
+		fmt.Fprintf(c.App.ErrWriter, "another program is drawing the data set %s: waiting for it\n", dir)
+	})
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, held.Close()) }()
+	if _, err := os.Stat(dir); err == nil { // by the one that had the lock
+		return dir, nil
 	}
 	drawing := newProgress(c.App.ErrWriter, "drawing", "images")
 	defer drawing.end()

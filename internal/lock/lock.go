@@ -2,10 +2,12 @@
 package lock
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"syscall"
+	"time"
 
 	"alexnet/internal/regular"
 )
@@ -31,4 +33,28 @@ func Take(path string) (*os.File, error) {
 		return f, nil
 	}
 	return nil, errors.Join(err, f.Close())
+}
+
+// look is how often Wait tries again.
+const look = 200 * time.Millisecond
+
+// Wait takes the lock as Take does, and waits for whoever has it. It calls held, once,
+// if it has to wait.
+func Wait(ctx context.Context, path string, held func()) (*os.File, error) {
+	tick := time.NewTicker(look)
+	defer tick.Stop()
+	for told := false; ; told = true {
+		f, err := Take(path)
+		if !errors.Is(err, ErrHeld) {
+			return f, err
+		}
+		if !told {
+			held()
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 }
