@@ -56,7 +56,7 @@ func (s *Step) takeHost(device dnn.Device) error {
 		plan.Labels:        int64(p.Batch) * 4,
 		plan.Control:       p.ControlBytes(),
 		plan.Stats:         int64(p.Replicas) * dnn.StatFloats * 4,
-		plan.Probabilities: int64(p.Batch) * int64(p.Net.Classes()) * 4,
+		plan.Logits: int64(p.Batch) * int64(p.Net.Classes()) * 4,
 	} {
 		h, err := device.NewHost(bytes)
 		if err != nil {

@@ -24,6 +24,7 @@ import (
 	"alexnet/checkpoint"
 	"alexnet/internal/metrics"
 	"alexnet/plan"
+	"alexnet/train"
 )
 
 // Run is what a page says of a run that stays as it is.
@@ -178,10 +179,10 @@ func (p *Page) Testing(done, total int64) {
 }
 
 // Tested implements [train.Watch].
-func (p *Page) Tested(image int64, label int32, probabilities []float64) {
+func (p *Page) Tested(image int64, label int32, logits []float64) {
 	given := int32(0)
-	for c, v := range probabilities {
-		if v > probabilities[given] {
+	for c, v := range logits {
+		if v > logits[given] {
 			given = int32(c)
 		}
 	}
@@ -189,7 +190,7 @@ func (p *Page) Tested(image int64, label int32, probabilities []float64) {
 	defer p.mu.Unlock()
 	p.going.images++
 	if given != label {
-		p.going.add(mistake{Image: image, Label: p.class(label), Given: p.class(given), Probability: number(probabilities[given])})
+		p.going.add(mistake{Image: image, Label: p.class(label), Given: p.class(given), Probability: number(train.Probability(logits, int(given)))})
 	}
 }
 

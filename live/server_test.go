@@ -270,9 +270,9 @@ func TestState(t *testing.T) {
 		}
 	}
 
-	p.Tested(5, 0, []float64{0.9, 0.1})
+	p.Tested(5, 0, []float64{2, 1})
 	for i := range int64(maxMistakes + 3) {
-		p.Tested(i, 0, []float64{0.1, 0.2, 0.7})
+		p.Tested(i, 0, []float64{math.Log(0.5), math.Log(1), math.Log(3.5)})
 	}
 	if v := readState(t, s, ""); v.Mistakes.Step != 0 || len(v.Test.Points) != 1 || len(v.Mistakes.List) != 0 {
 		t.Errorf("before the test's end there are the mistakes %+v", v.Mistakes)
@@ -280,7 +280,7 @@ func TestState(t *testing.T) {
 	p.Log(metrics.Metric{Kind: metrics.Test, Step: 4, Loss: 1, Top1Error: 0.5})
 	v = readState(t, s, "")
 	if n := len(v.Mistakes.List); v.Mistakes.Step != 4 || n != maxMistakes || v.Mistakes.List[n-1].Image != maxMistakes+2 ||
-		v.Mistakes.List[0].Label != "cat" || v.Mistakes.List[0].Given != "class 2" || v.Mistakes.List[0].Probability != 0.7 || len(v.Test.Points) != 2 {
+		v.Mistakes.List[0].Label != "cat" || v.Mistakes.List[0].Given != "class 2" || math.Abs(v.Mistakes.List[0].Probability-0.7) > 1e-12 || len(v.Test.Points) != 2 {
 		t.Errorf("after the test the state is %+v", v)
 	}
 }

@@ -69,14 +69,15 @@ func (b *builder) feed() {
 	}
 }
 
-// results brings what the softmax made to the host.
+// results brings what the softmax counted to the host and, to test, what it read:
+// probabilities may be too small for float32.
 func (b *builder) results() {
 	last := len(b.Net.Layers) - 1
 	for _, part := range b.runs(last) {
 		b.step(last, Result, part, Copy, Download{Stats, b.stats[part]})
 		b.signal()
 		if b.Mode == Test {
-			b.step(last, Result, part, Copy, Download{Probabilities, b.out[last][part]})
+			b.step(last, Result, part, Copy, Download{Logits, b.in[last][part]})
 			b.signal()
 		}
 	}

@@ -48,7 +48,7 @@ import (
 type Mode uint8
 
 // The modes: forward, backward and update with dropout drawn; or forward alone,
-// with dropout as scaling, giving the probabilities.
+// with dropout as scaling, giving the logits.
 const (
 	Train Mode = iota
 	Test
@@ -203,15 +203,15 @@ type Slot uint8
 // The slots: see dnn.Input, dnn.ControlBytes, dnn.SoftmaxForward for what is in them.
 // All but control are divided: one replica's share follows the other's.
 const (
-	Pixels        Slot = iota // uint8 [batch, height, width, channels]
-	Views                     // float32 [batch, dnn.ViewFloats]
-	Labels                    // int32 [batch]
-	Control                   // the step, and the rate of each layer: [Program.ControlBytes]
-	Stats                     // float32 [replicas, dnn.StatFloats]
-	Probabilities             // float32 [batch, classes]
+	Pixels  Slot = iota // uint8 [batch, height, width, channels]
+	Views               // float32 [batch, dnn.ViewFloats]
+	Labels              // int32 [batch]
+	Control             // the step, and the rate of each layer: [Program.ControlBytes]
+	Stats               // float32 [replicas, dnn.StatFloats]
+	Logits              // float32 [batch, classes]
 	Slots
 )
 
 func (s Slot) String() string {
-	return [...]string{"pixels", "views", "labels", "control", "stats", "probabilities"}[s]
+	return [...]string{"pixels", "views", "labels", "control", "stats", "logits"}[s]
 }

@@ -35,28 +35,28 @@ type Confusion struct {
 func NewByClass() *ByClass { return &ByClass{given: map[[2]int32]int64{}} }
 
 // Add enters an image, in the form that [Testing.Each] gives it.
-func (b *ByClass) Add(_ int64, label int32, p []float64) {
-	for len(b.classes) < len(p) {
+func (b *ByClass) Add(_ int64, label int32, logits []float64) {
+	for len(b.classes) < len(logits) {
 		b.classes = append(b.classes, Class{Label: int32(len(b.classes))})
 	}
 	c := &b.classes[label]
 	c.Images++
-	n := likelier(label, p)
+	n := likelier(label, logits)
 	if n >= 5 {
 		c.wrong5++
 	}
 	if n >= 1 {
 		c.wrong1++
-		b.given[[2]int32{label, likeliest(p, label)}]++
+		b.given[[2]int32{label, likeliest(logits, label)}]++
 	}
 }
 
 // likeliest returns the class that is given to an image whose own is not: of
 // equal ones the lowest, and where nothing can be compared the lowest other.
-func likeliest(p []float64, label int32) int32 {
+func likeliest(logits []float64, label int32) int32 {
 	best := int32(-1)
-	for c, v := range p {
-		if int32(c) != label && (best < 0 || v > p[best]) {
+	for c, v := range logits {
+		if int32(c) != label && (best < 0 || v > logits[best]) {
 			best = int32(c)
 		}
 	}

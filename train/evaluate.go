@@ -38,12 +38,13 @@ type tally struct {
 	loss, top1, top5 float64
 }
 
-// add takes the probabilities of one image. Where a probability is not a number,
-// the image counts as wrong.
-func (t *tally) add(label int32, p []float64) {
+// add takes the logits of one image, and does what the softmax does in training. If a
+// logit is not a number, the image counts as wrong.
+func (t *tally) add(label int32, logits []float64) {
 	t.images++
-	t.loss -= math.Log(max(p[label], math.SmallestNonzeroFloat64))
-	likelier := likelier(label, p)
+	largest, log := logSum(logits)
+	t.loss += log - (logits[label] - largest)
+	likelier := likelier(label, logits)
 	if likelier >= 1 {
 		t.top1++
 	}
@@ -54,9 +55,9 @@ func (t *tally) add(label int32, p []float64) {
 
 // likelier counts the classes that are likelier than the right one. Of equal ones
 // the lower class is; and so is every class where there is no number to compare.
-func likelier(label int32, p []float64) (n int) {
-	for c, v := range p {
-		if c != int(label) && !(v < p[label]) && (v != p[label] || c < int(label)) {
+func likelier(label int32, logits []float64) (n int) {
+	for c, v := range logits {
+		if c != int(label) && !(v < logits[label]) && (v != logits[label] || c < int(label)) {
 			n++
 		}
 	}
@@ -69,11 +70,12 @@ func (t *tally) result(views int) Result {
 }
 
 // predict runs a test program over one pass of a set's test split and calls each
-// with every image's index, label and probabilities, averaged over its views
-// (section 4.1), in order. The probabilities are each's only until it returns.
+// with every image's index, label and logits, in order. With several views they are
+// the logits of the mean of the views' probabilities (section 4.1). The logits are
+// each's only until it returns.
 // Batches are made in memory of the host that device takes.
 func predict(ctx context.Context, device dnn.Device, r *plan.Runner, p *plan.Program, h *host, set *loader.Set, views int,
-	each func(image int64, label int32, probabilities []float64)) (err error) {
+	each func(image int64, label int32, logits []float64)) (err error) {
 	m := memory{device: device}
 	defer func() { err = errors.Join(err, m.Close()) }()
 	o := batchOptions(p, views, m.take)
@@ -86,20 +88,26 @@ func predict(ctx context.Context, device dnn.Device, r *plan.Runner, p *plan.Pro
 	return average(ctx, r, p, h, batches, views, each)
 }
 
-// average calls each with every image's probabilities, averaged over its views.
+// average calls each with every image's logits, averaged over its views.
 func average(ctx context.Context, r *plan.Runner, p *plan.Program, h *host, from batches, views int,
-	each func(image int64, label int32, probabilities []float64)) error {
+	each func(image int64, label int32, logits []float64)) error {
 	classes := p.Net.Classes()
-	sum, seen := make([]float64, classes), 0
+	logits, sum, seen := make([]float64, classes), make(mixture, classes), 0
+	sum.clear()
 	return forward(ctx, r, p, h, from, func(row int, image int64, label int32) error {
-		for c := range sum {
-			sum[c] += float64(h.probs[row*classes+c]) / float64(views)
+		for c := range logits {
+			logits[c] = float64(h.logits[row*classes+c])
 		}
-		if seen++; seen == views {
-			each(image, label, sum)
-			clear(sum)
+		if views > 1 {
+			sum.add(logits, 1)
+			if seen++; seen < views {
+				return nil
+			}
+			sum.mean(logits, views)
+			sum.clear()
 			seen = 0
 		}
+		each(image, label, logits)
 		return nil
 	}, nil)
 }

@@ -40,7 +40,7 @@ type host struct {
 	slots   plan.Host
 	control []uint32
 	stats   []float32 // [replicas, dnn.StatFloats]
-	probs   []float32 // [batch, classes]
+	logits  []float32 // [batch, classes]
 }
 
 func newHost(m *memory, p *plan.Program) (*host, error) {
@@ -51,8 +51,8 @@ func newHost(m *memory, p *plan.Program) (*host, error) {
 		return nil, err
 	}
 	return &host{
-		slots:   plan.Host{plan.Control: b[:control], plan.Stats: b[control:stats], plan.Probabilities: b[stats:]},
-		control: raw.Numbers[uint32](b[:control]), stats: raw.Numbers[float32](b[control:stats]), probs: raw.Numbers[float32](b[stats:]),
+		slots:   plan.Host{plan.Control: b[:control], plan.Stats: b[control:stats], plan.Logits: b[stats:]},
+		control: raw.Numbers[uint32](b[:control]), stats: raw.Numbers[float32](b[control:stats]), logits: raw.Numbers[float32](b[stats:]),
 	}, nil
 }
 

@@ -126,10 +126,10 @@ func Fits(net *model.Net, set *loader.Set) error {
 	return nil
 }
 
-// Predict calls each with the index, label and class probabilities of every
-// image of the set's test split, averaged over views patches (1 or 10). The
-// probabilities are each's only until it returns.
-func (m *Model) Predict(ctx context.Context, set *loader.Set, views int, each func(image int64, label int32, probabilities []float64)) error {
+// Predict calls each with the index, label and logits of every image of the set's
+// test split, for 1 view or 10. The softmax of the logits is the mean of the views'
+// probabilities: see [Probability]. The logits are each's only until it returns.
+func (m *Model) Predict(ctx context.Context, set *loader.Set, views int, each func(image int64, label int32, logits []float64)) error {
 	if err := m.Suits(set); err != nil {
 		return err
 	}
@@ -137,7 +137,7 @@ func (m *Model) Predict(ctx context.Context, set *loader.Set, views int, each fu
 }
 
 // PredictStills is Predict for images that are chosen one by one.
-func (m *Model) PredictStills(ctx context.Context, s *loader.Stills, views int, each func(image int64, label int32, probabilities []float64)) (err error) {
+func (m *Model) PredictStills(ctx context.Context, s *loader.Stills, views int, each func(image int64, label int32, logits []float64)) (err error) {
 	mem := memory{device: m.memory.device}
 	defer func() { err = errors.Join(err, mem.Close()) }()
 	from, err := s.Test(batchOptions(m.program, views, mem.take))

@@ -13,25 +13,36 @@ import (
 // Predictions are the outputs of networks for the test images of a data set, as
 // they are kept for averaging with those of others: a safetensors file with
 //
-//	probabilities  [images, outputs]
-//	labels         [images], -1 for an image that was damaged
+//	logits  [images, outputs], whose softmax is the probabilities
+//	labels  [images], -1 for an image that was damaged
 //
-// and the rest of Source in its metadata.
+// and the rest of Source in its metadata. The logits of one network and one view are
+// its own. Those of a mean are the logarithms of the mean probabilities.
+//
+// Files of version 1 have a tensor probabilities in the place of logits. There a
+// probability below [LeastProbability] counts as that much, since it may stand for any
+// smaller one. Of equal ones the lower class is likelier.
 type Predictions struct {
 	Source
-	Path          string // that they were read from
-	Labels        []int32
-	Probabilities []float32
+	Path   string // that they were read from
+	Labels []int32
+	Logits []float32
+
+	probabilities bool // Logits holds probabilities: the file is of version 1
 }
 
-const predictionsKey, predictionsVersion = "alexnet-predictions", "1"
+const predictionsKey = "alexnet-predictions"
+
+// LeastProbability is what a smaller probability counts as in a file of version 1. It
+// is the least float32 that has all its bits. So an image adds 87.3 at most to the loss.
+const LeastProbability = 0x1p-126
 
 // Add enters an image, in the form and the order in which [Testing.Each] gives it.
-func (p *Predictions) Add(image int64, label int32, probabilities []float64) {
-	p.extend(image, len(probabilities))
+func (p *Predictions) Add(image int64, label int32, logits []float64) {
+	p.extend(image, len(logits))
 	p.Labels = append(p.Labels, label)
-	for _, v := range probabilities {
-		p.Probabilities = append(p.Probabilities, float32(v))
+	for _, v := range logits {
+		p.Logits = append(p.Logits, float32(v))
 	}
 }
 
@@ -39,7 +50,25 @@ func (p *Predictions) Add(image int64, label int32, probabilities []float64) {
 func (p *Predictions) extend(images int64, outputs int) {
 	for int64(len(p.Labels)) < images {
 		p.Labels = append(p.Labels, -1)
-		p.Probabilities = append(p.Probabilities, make([]float32, outputs)...)
+		p.Logits = append(p.Logits, make([]float32, outputs)...)
+	}
+}
+
+// format returns the version of the file, and the name of the tensor in Logits.
+func (p *Predictions) format() (version, values string) {
+	if p.probabilities {
+		return "1", "probabilities"
+	}
+	return "2", "logits"
+}
+
+// read copies an image's logits.
+func (p *Predictions) read(logits []float64, image int) {
+	for c, v := range p.Logits[image*p.Outputs:][:p.Outputs] {
+		logits[c] = float64(v)
+		if p.probabilities {
+			logits[c] = math.Log(max(float64(v), LeastProbability))
+		}
 	}
 }
 
@@ -54,13 +83,14 @@ func (p *Predictions) Write(path string, s Source) error {
 	for i, l := range p.Labels {
 		labels[i] = float32(l) // exact: there are fewer than 2^24 classes
 	}
+	version, values := p.format()
 	return checkpoint.Write(path, &checkpoint.Checkpoint{
 		State: checkpoint.State{Notes: map[string]string{
-			predictionsKey: predictionsVersion, "dataset": s.Dataset, "name": s.Name, "classes": string(classes),
+			predictionsKey: version, "dataset": s.Dataset, "name": s.Name, "classes": string(classes),
 			"networks": strconv.Itoa(s.Networks), "views": strconv.Itoa(s.Views),
 		}},
 		Tensors: []checkpoint.Tensor{
-			{Name: "probabilities", Shape: []int{len(labels), s.Outputs}, Data: p.Probabilities},
+			{Name: values, Shape: []int{len(labels), s.Outputs}, Data: p.Logits},
 			{Name: "labels", Shape: []int{len(labels)}, Data: labels},
 		}})
 }
@@ -89,10 +119,11 @@ func readIfPredictions(path string) (*Predictions, error) {
 }
 
 func parsePredictions(c *checkpoint.Checkpoint) (*Predictions, error) {
-	if v := c.Notes[predictionsKey]; v != predictionsVersion {
-		return nil, fmt.Errorf("predictions of version %q, and this program reads %q", v, predictionsVersion)
+	p := &Predictions{Source: Source{Dataset: c.Notes["dataset"], Name: c.Notes["name"]}, probabilities: c.Notes[predictionsKey] == "1"}
+	version, values := p.format()
+	if v := c.Notes[predictionsKey]; v != version {
+		return nil, fmt.Errorf("predictions of version %q, and this program reads 1 and %s", v, version)
 	}
-	p := &Predictions{Source: Source{Dataset: c.Notes["dataset"], Name: c.Notes["name"]}}
 	var err1, err2 error
 	p.Networks, err1 = strconv.Atoi(c.Notes["networks"])
 	p.Views, err2 = strconv.Atoi(c.Notes["views"])
@@ -100,20 +131,20 @@ func parsePredictions(c *checkpoint.Checkpoint) (*Predictions, error) {
 		return nil, fmt.Errorf("its metadata: %w", err)
 	}
 	named := byName(c.Tensors)
-	probabilities, labels := named["probabilities"], named["labels"]
+	logits, labels := named[values], named["labels"]
 	switch {
 	case p.Networks < 1 || p.Networks > math.MaxInt32:
 		return nil, fmt.Errorf("they are of %d networks", p.Networks)
 	case p.Views != 1 && p.Views != 10:
 		return nil, fmt.Errorf("they are of %d views", p.Views)
-	case probabilities == nil || labels == nil:
-		return nil, errors.New("it has no tensors probabilities and labels")
+	case logits == nil || labels == nil:
+		return nil, fmt.Errorf("it has no tensors %s and labels", values)
 	case len(labels.Data) == 0:
 		return nil, errors.New("it has no images")
-	case len(labels.Shape) != 1 || len(probabilities.Shape) != 2 || labels.Shape[0] != probabilities.Shape[0]:
-		return nil, fmt.Errorf("probabilities of shape %v and labels of shape %v", probabilities.Shape, labels.Shape)
+	case len(labels.Shape) != 1 || len(logits.Shape) != 2 || labels.Shape[0] != logits.Shape[0]:
+		return nil, fmt.Errorf("%s of shape %v and labels of shape %v", values, logits.Shape, labels.Shape)
 	}
-	p.Images, p.Outputs, p.Probabilities = int64(labels.Shape[0]), probabilities.Shape[1], probabilities.Data
+	p.Images, p.Outputs, p.Logits = int64(labels.Shape[0]), logits.Shape[1], logits.Data
 	for i, l := range labels.Data {
 		if !(l >= -1 && float64(l) < float64(p.Outputs)) || l != float32(int32(l)) {
 			return nil, fmt.Errorf("image %d has label %g, of %d classes", i, l, p.Outputs)

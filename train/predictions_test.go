@@ -62,7 +62,7 @@ func TestSavedPredictions(t *testing.T) {
 	for i, p := range all {
 		var sum float64
 		for _, v := range p {
-			sum += v
+			sum += math.Exp(v) // the logits of a mean are logarithms
 		}
 		if math.Abs(sum-1) > 1e-5 {
 			t.Errorf("the probabilities of image %d add up to %g", i, sum)

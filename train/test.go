@@ -21,8 +21,8 @@ type Testing struct {
 	Progress func(done, total int64) // images, summed over the checkpoints
 
 	// Each, if not nil, is called with every image in order, once all networks have
-	// seen it. The probabilities are its only until it returns.
-	Each func(image int64, label int32, probabilities []float64)
+	// seen it. The logits are its only until it returns.
+	Each func(image int64, label int32, logits []float64)
 }
 
 // Test tests one network after the other on the same devices. The second result
@@ -72,7 +72,7 @@ func NeedData(models []string) (bool, error) {
 	return false, nil
 }
 
-// Source says what probabilities are of.
+// Source says what logits are of.
 type Source struct {
 	Dataset  string   // fingerprint
 	Name     string   // of the data set
@@ -102,11 +102,11 @@ type evaluation struct {
 	checkpoints []string
 	done, total int64
 	source      Source
-	sums        []float64 // [image, output] over networks; nil where one network alone is tested
-	labels      []int32   // of the images that sums has
-	seen        []int     // networks that each image was given to
+	sums        mixture // [image, output] over networks; nil for one model alone, whose logits stay as they are
+	labels      []int32 // of the images that sums has
+	seen        []int   // networks that each image was given to
 	tally       tally
-	mean        []float64
+	mean        []float64 // logits
 }
 
 // begin joins what comes next to what has been added up.
@@ -119,8 +119,9 @@ func (e *evaluation) begin(path string, next Source) error {
 	}
 	next.Views = max(next.Views, e.source.Views)
 	e.source = next
-	if e.sums == nil && (len(e.Models) > 1 || len(e.checkpoints) == 0) {
-		e.sums = make([]float64, next.Images*int64(next.Outputs))
+	if e.sums == nil && len(e.Models) > 1 {
+		e.sums = make(mixture, next.Images*int64(next.Outputs))
+		e.sums.clear()
 		e.labels, e.seen = make([]int32, next.Images), make([]int, next.Images)
 	}
 	e.mean = make([]float64, next.Outputs)
@@ -132,14 +133,17 @@ func (e *evaluation) add(p *Predictions) error {
 	if err := e.begin(p.Path, p.Source); err != nil {
 		return err
 	}
-	for i, v := range p.Probabilities {
-		e.sums[i] += float64(v) * float64(p.Networks)
-	}
+	logits := make([]float64, p.Outputs)
 	for i, label := range p.Labels {
-		if label >= 0 {
-			e.labels[i] = label
-			e.seen[i] += p.Networks
+		if label < 0 {
+			continue
 		}
+		p.read(logits, i)
+		if e.sums == nil {
+			e.image(int64(i), label, logits)
+			continue
+		}
+		e.enter(int64(i), label, logits, p.Networks)
 	}
 	return nil
 }
@@ -160,37 +164,38 @@ func (e *evaluation) run(ctx context.Context, path string, last bool) (err error
 	if err := e.begin(path, s); err != nil {
 		return err
 	}
-	return m.Predict(ctx, e.Set, e.Views, func(image int64, label int32, p []float64) {
+	return m.Predict(ctx, e.Set, e.Views, func(image int64, label int32, logits []float64) {
 		if e.sums != nil {
-			row := e.row(image)
-			for c, v := range p {
-				row[c] += v
-			}
-			e.labels[image] = label
-			e.seen[image]++
-			p = e.average(image)
+			e.enter(image, label, logits, 1)
+			logits = e.average(image)
 		}
 		if last {
-			e.image(image, label, p)
+			e.image(image, label, logits)
 		}
 		e.done++
 		e.Progress(e.done, e.total)
 	})
 }
 
-func (e *evaluation) row(image int64) []float64 {
+// enter adds an image's logits, which are of so many networks.
+func (e *evaluation) enter(image int64, label int32, logits []float64, networks int) {
+	e.row(image).add(logits, networks)
+	e.labels[image] = label
+	e.seen[image] += networks
+}
+
+func (e *evaluation) row(image int64) mixture {
 	return e.sums[image*int64(e.source.Outputs):][:e.source.Outputs]
 }
 
-// average returns the mean over the networks so far, until the next call.
+// average returns the logits of the mean over the networks so far. They stay until
+// the next call.
 func (e *evaluation) average(image int64) []float64 {
-	for c, v := range e.row(image) {
-		e.mean[c] = v / float64(e.source.Networks)
-	}
+	e.row(image).mean(e.mean, e.source.Networks)
 	return e.mean
 }
 
-// report reports every image of saved predictions.
+// report reports every image of several saved predictions.
 func (e *evaluation) report() {
 	for image, label := range e.labels {
 		e.image(int64(image), label, e.average(int64(image)))
@@ -199,12 +204,12 @@ func (e *evaluation) report() {
 
 // image reports an image that all networks were given: one that is damaged may
 // have been passed over.
-func (e *evaluation) image(image int64, label int32, p []float64) {
+func (e *evaluation) image(image int64, label int32, logits []float64) {
 	if e.seen != nil && e.seen[image] < e.source.Networks {
 		return
 	}
-	e.tally.add(label, p)
+	e.tally.add(label, logits)
 	if e.Each != nil {
-		e.Each(image, label, p)
+		e.Each(image, label, logits)
 	}
 }

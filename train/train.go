@@ -400,10 +400,10 @@ func (r *run) evaluate(ctx context.Context) (metrics.Metric, error) {
 	const views = 1
 	var t tally
 	started, total := time.Now(), images(r.Set, "test")
-	err := predict(ctx, r.Devices[0], r.runner, r.test, r.probs, r.Set, views, func(image int64, label int32, p []float64) {
-		t.add(label, p)
+	err := predict(ctx, r.Devices[0], r.runner, r.test, r.probs, r.Set, views, func(image int64, label int32, logits []float64) {
+		t.add(label, logits)
 		if r.Watch != nil {
-			r.Watch.Tested(image, label, p)
+			r.Watch.Tested(image, label, logits)
 		}
 		r.Testing(t.images, total)
 	})

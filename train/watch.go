@@ -21,7 +21,7 @@ type Watch interface {
 	// channels/groups, height, width].
 	Kernels(step int64, layer string, t *checkpoint.Tensor)
 	// Tested hands over what [Model.Predict] does, of each image of a test.
-	Tested(image int64, label int32, probabilities []float64)
+	Tested(image int64, label int32, logits []float64)
 }
 
 // show hands the first layer to whoever looks on and wants it.

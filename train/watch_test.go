@@ -33,8 +33,8 @@ func (w *watcher) Kernels(step int64, layer string, t *checkpoint.Tensor) {
 	w.step, w.last = step, slices.Clone(t.Data)
 }
 
-func (w *watcher) Tested(image int64, label int32, probabilities []float64) {
-	if len(probabilities) == 10 && label >= 0 && label < 10 {
+func (w *watcher) Tested(image int64, label int32, logits []float64) {
+	if len(logits) == 10 && label >= 0 && label < 10 {
 		w.tested = append(w.tested, image)
 	}
 }

@@ -483,10 +483,10 @@ func TestCheckpointsAreAveraged(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = m.Predict(t.Context(), set, 10, func(i int64, label int32, p []float64) {
+		err = m.Predict(t.Context(), set, 10, func(i int64, label int32, logits []float64) {
 			labels[i] = label
-			for c := range p {
-				sums[i][c] += p[c] / 2
+			for c := range logits {
+				sums[i][c] += train.Probability(logits, c) / 2
 			}
 		})
 		if err := errors.Join(err, m.Close()); err != nil {
@@ -660,7 +660,7 @@ func TestPlanOfThePaper(t *testing.T) {
 	text, _ := alexnet(t, 0, "plan", "-config", "../../alexnet.net", "-devices", "cpu,cpu", "-batch", "2")
 	contains(t, text, "PeerCopy to cpu:1", "60,965,224")
 	dot, _ := alexnet(t, 0, "plan", "-config", "../../alexnet.net", "-dot", "-test")
-	contains(t, dot, "digraph", "Download probabilities")
+	contains(t, dot, "digraph", "Download logits")
 	half, _ := alexnet(t, 0, "plan", "-config", "../../alexnet.net", "-devices", "cuda:0", "-precision", "bf16")
 	contains(t, half, "NormPoolForward", "pool5        forward   Convert")
 	for precision, memory := range map[string]string{"tf32": "1.47 GiB", "bf16": "970.5 MiB"} {

@@ -123,8 +123,8 @@ func predictStills(c *cli.Context, m *train.Model, stills *loader.Stills, names 
 	views := cmp.Or(c.Int("views"), m.Net.Data.Views)
 	var drawn []report.Prediction
 	var failed error
-	err := m.PredictStills(c.Context, stills, views, func(image int64, label int32, p []float64) {
-		result := predicted{Image: names[image], Guesses: guesses(p, m.Checkpoint.Classes)}
+	err := m.PredictStills(c.Context, stills, views, func(image int64, label int32, logits []float64) {
+		result := predicted{Image: names[image], Guesses: guesses(logits, m.Checkpoint.Classes)}
 		if label >= 0 {
 			result.Class = m.Checkpoint.Classes[label]
 		}
@@ -148,17 +148,21 @@ func predictStills(c *cli.Context, m *train.Model, stills *loader.Stills, names 
 }
 
 // guesses returns the likeliest classes.
-func guesses(p []float64, classes []string) []report.Guess {
-	var all []report.Guess
-	for i, v := range p {
+func guesses(logits []float64, classes []string) []report.Guess {
+	order := make([]int, len(logits))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(logits[b], logits[a]) })
+	var likeliest []report.Guess
+	for _, i := range order[:min(len(order), mostGuesses)] {
 		name := fmt.Sprintf("output %d", i) // a network may have more of them than its data has classes
 		if i < len(classes) {
 			name = classes[i]
 		}
-		all = append(all, report.Guess{Class: name, Probability: v})
+		likeliest = append(likeliest, report.Guess{Class: name, Probability: train.Probability(logits, i)})
 	}
-	slices.SortStableFunc(all, func(a, b report.Guess) int { return cmp.Compare(b.Probability, a.Probability) })
-	return all[:min(len(all), mostGuesses)]
+	return likeliest
 }
 
 // write prints an image's guesses as text with bars, or as JSON.

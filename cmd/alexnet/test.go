@@ -48,12 +48,12 @@ func testAction(c *cli.Context) error {
 		table = train.NewByClass()
 	}
 	var kept train.Predictions
-	t.Each = func(image int64, label int32, p []float64) {
+	t.Each = func(image int64, label int32, logits []float64) {
 		if table != nil {
-			table.Add(image, label, p)
+			table.Add(image, label, logits)
 		}
 		if c.IsSet("save") {
-			kept.Add(image, label, p)
+			kept.Add(image, label, logits)
 		}
 	}
 	result, source, err := testModels(c, t)
