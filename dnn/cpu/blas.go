@@ -93,18 +93,24 @@ func gemm(ta, tb blas.Transpose, m, n, k int, a []float32, lda int, b []float32,
 
 // tiled is gonum's implementation with products cut into tiles. Above a size
 // gonum starts goroutines, which would fight with the team's; a tile stays below
-// it, and fits the first-level cache.
+// it, and fits the first-level cache. Tiles of what is summed over are summed apart and
+// then added, so that rounding grows slowly with the depth (see package tile).
 type tiled struct{ gonum.Implementation }
 
 // Tile sides: gonum goes parallel from 4 blocks of 64x64 of c on.
 const tileM, tileN, tileK = 64, 192, 64
+
+var tilePool = sync.Pool{New: func() any { return new([tileM * tileN]float32) }}
 
 func (t tiled) Sgemm(ta, tb blas.Transpose, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) {
 	if k == 0 {
 		t.Implementation.Sgemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
 		return
 	}
+	sums := tilePool.Get().(*[tileM * tileN]float32)
+	defer tilePool.Put(sums)
 	for j := 0; j < n; j += tileN {
+		width := min(tileN, n-j)
 		for l := 0; l < k; l += tileK {
 			y := beta
 			if l > 0 {
@@ -112,8 +118,19 @@ func (t tiled) Sgemm(ta, tb blas.Transpose, m, n, k int, alpha float32, a []floa
 			}
 			b := b[part(tb, l, j, ldb):]
 			for i := 0; i < m; i += tileM {
-				t.Implementation.Sgemm(ta, tb, min(tileM, m-i), min(tileN, n-j), min(tileK, k-l), alpha,
-					a[part(ta, i, l, lda):], lda, b, ldb, y, c[i*ldc+j:], ldc)
+				to, ldTo, height := c[i*ldc+j:], ldc, min(tileM, m-i)
+				if y != 0 {
+					to, ldTo = sums[:], width
+				}
+				t.Implementation.Sgemm(ta, tb, height, width, min(tileK, k-l), alpha, a[part(ta, i, l, lda):], lda, b, ldb, 0, to, ldTo)
+				if y == 0 {
+					continue
+				}
+				for r := range height {
+					for x, v := range sums[r*width:][:width] {
+						c[(i+r)*ldc+j+x] = y*c[(i+r)*ldc+j+x] + v
+					}
+				}
 			}
 		}
 	}

@@ -12,7 +12,8 @@ import (
 // blocked is gonum's implementation with a matrix product of our own, by blocks of
 // package tile, whose operands are copied first: of a, as much as a core's
 // second-level cache holds; of b, a panel of 32 columns, which stays in the
-// first-level cache while all of that goes by.
+// first-level cache while all of that goes by. Each panel is summed apart and then
+// added, so that rounding grows slowly with the depth (see package tile).
 type blocked struct{ gonum.Implementation }
 
 const (

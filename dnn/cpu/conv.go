@@ -254,17 +254,24 @@ func (p *preparation) convBackwardWeights(op dnn.ConvBackwardWeights) []loop {
 	return append(loops, biasGradient(op.Conv, dy, db))
 }
 
-// total adds in four strands, which a core can do at the same time.
-func total(x []float32) float32 {
-	var a, b, c, d float32
-	for ; len(x) >= 4; x = x[4:] {
-		a += x[0]
-		b += x[1]
-		c += x[2]
-		d += x[3]
+// total adds in four strands, which a core can do at the same time. Of a long sum the
+// pieces are added in float64, so that it is not rounded to what the whole is worth at
+// each number.
+func total(x []float32) (sum float64) {
+	const piece = 256
+	for ; len(x) > 0; x = x[min(piece, len(x)):] {
+		var a, b, c, d float32
+		part := x[:min(piece, len(x))]
+		for ; len(part) >= 4; part = part[4:] {
+			a += part[0]
+			b += part[1]
+			c += part[2]
+			d += part[3]
+		}
+		for _, v := range part {
+			a += v
+		}
+		sum += float64(a + b + c + d)
 	}
-	for _, v := range x {
-		a += v
-	}
-	return a + b + c + d
+	return sum
 }

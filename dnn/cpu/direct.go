@@ -357,7 +357,7 @@ func biasGradient(op dnn.Conv, dy, db []float32) loop {
 	return loop{n: op.Out.C, body: func(_ *worker, k int) {
 		var sum float64
 		for image := range op.Batch {
-			sum += float64(total(dy[(image*op.Out.C+k)*places:][:places]))
+			sum += total(dy[(image*op.Out.C+k)*places:][:places])
 		}
 		db[k] = float32(sum)
 	}}

@@ -20,7 +20,9 @@ const (
 //
 //	c[m][n] = init[m][n] + Σ over o < Outer, i < Inner of a[m][o JumpA + i StepA] b[o JumpB + i StepB + n]
 //
-// All strides count numbers.
+// The sum is made first, from 0 on, and init is added to it: so a long sum, made of
+// several blocks, is not one chain of additions, of which each is rounded to as much as
+// the whole is worth. All strides count numbers.
 type Block struct {
 	A            [Rows]*float32 // where each row starts
 	B            *float32       // b[0]
@@ -42,11 +44,6 @@ func (t *Block) run() {
 		cols = Half
 	}
 	var sums [Rows][Cols]float32
-	if t.Init != nil {
-		for m := range Rows {
-			copy(sums[m][:cols], unsafe.Slice(at(t.Init, m*t.LDInit), cols))
-		}
-	}
 	for o := range t.Outer {
 		for i := range t.Inner {
 			b := unsafe.Slice(at(t.B, o*t.JumpB+i*t.StepB), cols)
@@ -55,6 +52,13 @@ func (t *Block) run() {
 				for n, v := range b {
 					sums[m][n] += a * v
 				}
+			}
+		}
+	}
+	if t.Init != nil {
+		for m := range Rows {
+			for n, v := range unsafe.Slice(at(t.Init, m*t.LDInit), cols) {
+				sums[m][n] += v
 			}
 		}
 	}

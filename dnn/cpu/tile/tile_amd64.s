@@ -40,10 +40,10 @@
 	VFMADD231PS  Z28, Z30, lo; \
 	VFMADD231PS  Z29, Z30, hi
 
-#define LOAD512(lo, hi) \
-	VMOVUPS (AX), lo; \
-	VMOVUPS 64(AX), hi; \
-	ADDQ    CX, AX
+#define ADD512(lo, hi) \
+	VADDPS (AX), lo, lo; \
+	VADDPS 64(AX), hi, hi; \
+	ADDQ   CX, AX
 
 #define STORE512(lo, hi) \
 	VMOVUPS lo, (AX); \
@@ -53,19 +53,6 @@
 // func block512(t *Block)
 TEXT ·block512(SB), NOSPLIT, $40-8
 	MOVQ  t+0(FP), DI
-	MOVQ  Block_Init(DI), AX
-	TESTQ AX, AX
-	JZ    zero
-	BYTES(Block_LDInit, CX)
-	LOAD512(Z0, Z1)
-	LOAD512(Z2, Z3)
-	LOAD512(Z4, Z5)
-	LOAD512(Z6, Z7)
-	LOAD512(Z8, Z9)
-	LOAD512(Z10, Z11)
-	JMP   begin
-
-zero:
 	VPXORQ Z0, Z0, Z0
 	VPXORQ Z1, Z1, Z1
 	VPXORQ Z2, Z2, Z2
@@ -79,7 +66,6 @@ zero:
 	VPXORQ Z10, Z10, Z10
 	VPXORQ Z11, Z11, Z11
 
-begin:
 	STRIDES
 	ROWS
 	XORQ DX, DX
@@ -110,6 +96,18 @@ inner:
 	DECQ LEFT
 	JNZ  outer
 
+	MOVQ  Block_Init(DI), AX
+	TESTQ AX, AX
+	JZ    store
+	BYTES(Block_LDInit, CX)
+	ADD512(Z0, Z1)
+	ADD512(Z2, Z3)
+	ADD512(Z4, Z5)
+	ADD512(Z6, Z7)
+	ADD512(Z8, Z9)
+	ADD512(Z10, Z11)
+
+store:
 	MOVQ Block_C(DI), AX
 	BYTES(Block_LDC, CX)
 	STORE512(Z0, Z1)
@@ -125,9 +123,9 @@ inner:
 	VBROADCASTSS (a)(AX*1), Z30; \
 	VFMADD231PS  Z28, Z30, sum
 
-#define LOADNARROW(sum) \
-	VMOVUPS (AX), sum; \
-	ADDQ    CX, AX
+#define ADDNARROW(sum) \
+	VADDPS (AX), sum, sum; \
+	ADDQ   CX, AX
 
 #define STORENARROW(sum) \
 	VMOVUPS sum, (AX); \
@@ -136,19 +134,6 @@ inner:
 // func block512Narrow(t *Block)
 TEXT ·block512Narrow(SB), NOSPLIT, $40-8
 	MOVQ  t+0(FP), DI
-	MOVQ  Block_Init(DI), AX
-	TESTQ AX, AX
-	JZ    zero
-	BYTES(Block_LDInit, CX)
-	LOADNARROW(Z0)
-	LOADNARROW(Z1)
-	LOADNARROW(Z2)
-	LOADNARROW(Z3)
-	LOADNARROW(Z4)
-	LOADNARROW(Z5)
-	JMP   begin
-
-zero:
 	VPXORQ Z0, Z0, Z0
 	VPXORQ Z1, Z1, Z1
 	VPXORQ Z2, Z2, Z2
@@ -156,7 +141,6 @@ zero:
 	VPXORQ Z4, Z4, Z4
 	VPXORQ Z5, Z5, Z5
 
-begin:
 	STRIDES
 	ROWS
 	XORQ DX, DX
@@ -186,6 +170,18 @@ inner:
 	DECQ LEFT
 	JNZ  outer
 
+	MOVQ  Block_Init(DI), AX
+	TESTQ AX, AX
+	JZ    store
+	BYTES(Block_LDInit, CX)
+	ADDNARROW(Z0)
+	ADDNARROW(Z1)
+	ADDNARROW(Z2)
+	ADDNARROW(Z3)
+	ADDNARROW(Z4)
+	ADDNARROW(Z5)
+
+store:
 	MOVQ Block_C(DI), AX
 	BYTES(Block_LDC, CX)
 	STORENARROW(Z0)
@@ -202,10 +198,10 @@ inner:
 	VFMADD231PS  Y12, Y14, lo; \
 	VFMADD231PS  Y13, Y14, hi
 
-#define LOAD256(lo, hi) \
-	VMOVUPS (AX), lo; \
-	VMOVUPS 32(AX), hi; \
-	ADDQ    CX, AX
+#define ADD256(lo, hi) \
+	VADDPS (AX), lo, lo; \
+	VADDPS 32(AX), hi, hi; \
+	ADDQ   CX, AX
 
 #define STORE256(lo, hi) \
 	VMOVUPS lo, (AX); \
@@ -215,21 +211,6 @@ inner:
 // func block256(t *Block, col int)
 TEXT ·block256(SB), NOSPLIT, $40-16
 	MOVQ  t+0(FP), DI
-	MOVQ  Block_Init(DI), AX
-	TESTQ AX, AX
-	JZ    zero
-	MOVQ  col+8(FP), CX
-	LEAQ  (AX)(CX*4), AX
-	BYTES(Block_LDInit, CX)
-	LOAD256(Y0, Y1)
-	LOAD256(Y2, Y3)
-	LOAD256(Y4, Y5)
-	LOAD256(Y6, Y7)
-	LOAD256(Y8, Y9)
-	LOAD256(Y10, Y11)
-	JMP   begin
-
-zero:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -243,7 +224,6 @@ zero:
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 
-begin:
 	STRIDES
 	ROWS
 	XORQ DX, DX
@@ -276,6 +256,20 @@ inner:
 	DECQ LEFT
 	JNZ  outer
 
+	MOVQ  Block_Init(DI), AX
+	TESTQ AX, AX
+	JZ    store
+	MOVQ  col+8(FP), CX
+	LEAQ  (AX)(CX*4), AX
+	BYTES(Block_LDInit, CX)
+	ADD256(Y0, Y1)
+	ADD256(Y2, Y3)
+	ADD256(Y4, Y5)
+	ADD256(Y6, Y7)
+	ADD256(Y8, Y9)
+	ADD256(Y10, Y11)
+
+store:
 	MOVQ Block_C(DI), AX
 	MOVQ col+8(FP), CX
 	LEAQ (AX)(CX*4), AX

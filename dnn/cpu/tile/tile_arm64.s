@@ -19,6 +19,15 @@
 	VFMLA   x.S4, V26.S4, s2.S4; \
 	VFMLA   x.S4, V27.S4, s3.S4
 
+// ADDROW adds init to the sums of a row. The assembler has no addition of vectors: it
+// is a product with V28, which is 1.
+#define ADDROW(s0, s1, s2, s3) \
+	VLD1.P (R14)(R15), [V24.S4, V25.S4, V26.S4, V27.S4]; \
+	VFMLA  V28.S4, V24.S4, s0.S4; \
+	VFMLA  V28.S4, V25.S4, s1.S4; \
+	VFMLA  V28.S4, V26.S4, s2.S4; \
+	VFMLA  V28.S4, V27.S4, s3.S4
+
 #define ZERO(s0, s1, s2, s3) \
 	VEOR s0.B16, s0.B16, s0.B16; \
 	VEOR s1.B16, s1.B16, s1.B16; \
@@ -31,19 +40,6 @@ TEXT ·blockNEON(SB), NOSPLIT, $0-16
 	MOVD col+8(FP), R20
 	LSL  $2, R20, R20
 
-	MOVD Block_Init(R0), R14
-	CBZ  R14, zero
-	ADD  R20, R14, R14
-	BYTES(Block_LDInit, R15)
-	VLD1.P (R14)(R15), [V0.S4, V1.S4, V2.S4, V3.S4]
-	VLD1.P (R14)(R15), [V4.S4, V5.S4, V6.S4, V7.S4]
-	VLD1.P (R14)(R15), [V8.S4, V9.S4, V10.S4, V11.S4]
-	VLD1.P (R14)(R15), [V12.S4, V13.S4, V14.S4, V15.S4]
-	VLD1.P (R14)(R15), [V16.S4, V17.S4, V18.S4, V19.S4]
-	VLD1.P (R14)(R15), [V20.S4, V21.S4, V22.S4, V23.S4]
-	B    begin
-
-zero:
 	ZERO(V0, V1, V2, V3)
 	ZERO(V4, V5, V6, V7)
 	ZERO(V8, V9, V10, V11)
@@ -51,7 +47,6 @@ zero:
 	ZERO(V16, V17, V18, V19)
 	ZERO(V20, V21, V22, V23)
 
-begin:
 	MOVD (Block_A+0)(R0), R1
 	MOVD (Block_A+8)(R0), R2
 	MOVD (Block_A+16)(R0), R3
@@ -95,6 +90,20 @@ inner:
 	SUBS $1, R11, R11
 	BNE  outer
 
+	MOVD  Block_Init(R0), R14
+	CBZ   R14, store
+	ADD   R20, R14, R14
+	BYTES(Block_LDInit, R15)
+	FMOVS $1.0, F28
+	VDUP  V28.S[0], V28.S4
+	ADDROW(V0, V1, V2, V3)
+	ADDROW(V4, V5, V6, V7)
+	ADDROW(V8, V9, V10, V11)
+	ADDROW(V12, V13, V14, V15)
+	ADDROW(V16, V17, V18, V19)
+	ADDROW(V20, V21, V22, V23)
+
+store:
 	MOVD Block_C(R0), R14
 	ADD  R20, R14, R14
 	BYTES(Block_LDC, R15)
