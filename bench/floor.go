@@ -33,7 +33,8 @@ func (f Floor) Sum() float64 { return f.Arithmetic + f.Memory }
 //   - those that learn, and their momentum, are read and written once by the update,
 //     in float32, and their gradients are written and read once;
 //   - with bf16 the products read a copy of the weights, which the update writes; the
-//     copy, gradients and activations have 2 bytes a number, else all have 4;
+//     copy, gradients and activations have 2 bytes a number, also of the last layers,
+//     which are in float32; else all have 4;
 //   - the activations that backward needs are written once and read once: what layers
 //     with weights that learn read, what activations made (a dropout after one leaves
 //     enough of it), what normalisations read, what the softmax made;

@@ -51,12 +51,12 @@ func NewStep(ctx context.Context, net *model.Net, on plan.Placement, o plan.Opti
 func (s *Step) takeHost(device dnn.Device) error {
 	p := s.Program
 	for slot, bytes := range map[plan.Slot]int64{
-		plan.Pixels:        int64(p.Batch) * int64(p.Net.Input.Size()),
-		plan.Views:         int64(p.Batch) * dnn.ViewFloats * 4,
-		plan.Labels:        int64(p.Batch) * 4,
-		plan.Control:       p.ControlBytes(),
-		plan.Stats:         int64(p.Replicas) * dnn.StatFloats * 4,
-		plan.Logits: int64(p.Batch) * int64(p.Net.Classes()) * 4,
+		plan.Pixels:  int64(p.Batch) * int64(p.Net.Input.Size()),
+		plan.Views:   int64(p.Batch) * dnn.ViewFloats * 4,
+		plan.Labels:  int64(p.Batch) * 4,
+		plan.Control: p.ControlBytes(),
+		plan.Stats:   int64(p.Replicas) * dnn.StatFloats * 4,
+		plan.Logits:  int64(p.Batch) * int64(p.Net.Classes()) * 4,
 	} {
 		h, err := device.NewHost(bytes)
 		if err != nil {

@@ -109,6 +109,7 @@ type builder struct {
 	batch   int              // images of a replica
 	keep    int              // layer of Options.Keep, or -1
 	readers [][]int          // of each layer's output
+	logits  []bool           // whether no layer with weights stands between the layer and the softmax
 	learns  []bool           // whether a gradient by the layer's output is needed
 	input   []dnn.Tensor     // [part]
 	in      [][]dnn.Tensor   // [layer][part] what the layer reads, joined
@@ -141,7 +142,7 @@ func newBuilder(net *model.Net, devices []string, o Options) *builder {
 		o:       o,
 		batch:   o.Batch / o.Replicas,
 		keep:    -1,
-		readers: make([][]int, n), learns: make([]bool, n),
+		readers: make([][]int, n), logits: make([]bool, n), learns: make([]bool, n),
 		input: make([]dnn.Tensor, parts), control: make([]dnn.Tensor, parts), labels: make([]dnn.Tensor, parts), stats: make([]dnn.Tensor, parts),
 		in: table(), out: table(), where: table(), dIn: table(),
 		alias: make([][]bool, n), params: make([][][]dnn.Tensor, n), copies: make([][][]dnn.Tensor, n), updates: make([][]dnn.Param, parts),
@@ -162,6 +163,17 @@ func newBuilder(net *model.Net, devices []string, o Options) *builder {
 		}
 		b.alias[i] = make([]bool, parts)
 		b.params[i], b.copies[i] = make([][]dnn.Tensor, parts), make([][]dnn.Tensor, parts)
+	}
+	for i, l := range slices.Backward(net.Layers) {
+		_, weights := l.Params()
+		_, softmax := l.Spec.(model.Softmax)
+		if softmax || b.logits[i] && !weights {
+			for _, f := range l.From {
+				if f != model.InputIndex {
+					b.logits[f] = true
+				}
+			}
+		}
 	}
 	return b
 }

@@ -17,6 +17,9 @@ import (
 // another format than it is read in, a Convert stands in between, made once for all
 // that read it so.
 //
+// The last layers with weights, and all between them and the softmax, are float32 too:
+// logits that were rounded to 8 bits would be equal for classes that are not.
+//
 // A convolution that alone reads the images has them folded to channels in eights.
 // A normalisation that only a max pool reads is done by the pool, which keeps a
 // ReLU's gradient before it, too.
@@ -44,6 +47,9 @@ func (b *builder) format(i int) dnn.Format {
 // writes, too.
 func (b *builder) reads(i int) dnn.Format {
 	if !b.o.BFloat16 {
+		return dnn.Float32
+	}
+	if b.logits[i] {
 		return dnn.Float32
 	}
 	l := b.Net.Layers[i]
@@ -107,7 +113,7 @@ func (b *builder) folding() (layer int, f dnn.Fold, ok bool) {
 			continue
 		}
 		s, conv := l.Spec.(model.Conv)
-		if layer >= 0 || !conv || len(l.From) > 1 || s.Groups > 1 || !b.o.BFloat16 {
+		if layer >= 0 || !conv || len(l.From) > 1 || s.Groups > 1 || b.reads(i) != dnn.BFloat16Last {
 			return 0, dnn.Fold{}, false
 		}
 		const eight = 8 // channels that tensor cores take at a time
@@ -130,7 +136,7 @@ func ceil(n, size int) int { return (n + size - 1) / size }
 // poolNormalises reports whether normalisation i is done by the pool that reads it.
 func (b *builder) poolNormalises(i int) bool {
 	norm, ok := b.Net.Layers[i].Spec.(model.LRN)
-	if !ok || norm.Within || !b.o.BFloat16 || i == b.keep || len(b.readers[i]) != 1 {
+	if !ok || norm.Within || b.reads(i) != dnn.BFloat16Last || i == b.keep || len(b.readers[i]) != 1 {
 		return false
 	}
 	l := b.Net.Layers[b.readers[i][0]]

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"alexnet/dnn"
+	"alexnet/dnn/cuda"
 	"alexnet/dsl"
 	"alexnet/internal/bfloat16"
 	"alexnet/internal/raw"
@@ -118,8 +119,8 @@ func TestCopiesFollow(t *testing.T) {
 				return
 			}
 			for device, d := range p.Devices {
-				if len(d.Copies) != 16 {
-					t.Errorf("%d copies, want 16", len(d.Copies))
+				if len(d.Copies) != 14 { // fc8 has none
+					t.Errorf("%d copies, want 14", len(d.Copies))
 				}
 				for _, op := range d.Copies {
 					o := op.(dnn.Narrow)
@@ -165,12 +166,13 @@ func TestAlexNetInBFloat16(t *testing.T) {
 				t.Errorf("%s: %+v", p.StepName(i), op)
 			}
 		case dnn.FullForward:
-			if op.Format != dnn.BFloat16 || op.Relu == (op.Out == 1000) {
+			last := op.Out == 1000
+			if (op.Format == dnn.Float32) != last || op.Relu == last {
 				t.Errorf("%s: %+v", p.StepName(i), op)
 			}
 		}
 	}
-	// Converted are pool5 to the order of full layers, the logits to float32, and the
+	// Converted are pool5 to the order of full layers, what fc8 reads to float32, and the
 	// gradients of both back. conv3 to conv5, fc6 and fc7 have a ReLU's gradient of
 	// their own.
 	for op, want := range map[string]int{"ConvForward": 5, "FullForward": 3, "NormPoolForward": 2, "NormPoolBackward": 2, "LRNForward": 0, "MaxPoolForward": 1,
@@ -179,8 +181,8 @@ func TestAlexNetInBFloat16(t *testing.T) {
 			t.Errorf("%d times %s, want %d", counts[op], op, want)
 		}
 	}
-	if n := len(p.Devices[0].Copies); n != 16 {
-		t.Errorf("copies of %d parameters, want 16", n)
+	if n := len(p.Devices[0].Copies); n != 14 {
+		t.Errorf("copies of %d parameters, want 14", n)
 	}
 	plain, err := plan.Compile(net, []string{"gpu"}, plan.Options{Batch: 4})
 	check(t, err)
@@ -201,7 +203,8 @@ func TestAlexNetInBFloat16(t *testing.T) {
 }
 
 // TestPeerCopiesInBFloat16: between columns half as much is copied as in float32, by
-// as many copies; those of maps with channels last are of one piece.
+// as many copies, but for what fc8 and the softmax read and their gradients. Copies of
+// maps with channels last are of one piece.
 func TestPeerCopiesInBFloat16(t *testing.T) {
 	src, err := os.ReadFile("../alexnet.net")
 	check(t, err)
@@ -217,9 +220,11 @@ func TestPeerCopiesInBFloat16(t *testing.T) {
 					t.Errorf("%s: rows of %d, %d and %d apart", p.StepName(s), r.Width, r.SrcStride, r.DstStride)
 				}
 				n := peer.Bytes()
-				softmax := net.Layers[len(net.Layers)-1].Name // is in float32, and so is its gradient
-				if half && !strings.Contains(p.Devices[peer.To].Tensors[peer.Dst].Name, softmax) {
+				if half && peer.Rows.Format != dnn.Float32 {
 					n *= 2
+				}
+				if to := p.Devices[peer.To].Tensors[peer.Dst].Name; (peer.Rows.Format == dnn.Float32) != (!half || strings.Contains(to, "fc8")) {
+					t.Errorf("in bfloat16 %v: %s is copied in %v", half, to, peer.Rows.Format)
 				}
 				bytes[i] = append(bytes[i], n)
 			}
@@ -273,5 +278,87 @@ func TestKeepInBFloat16(t *testing.T) {
 	}
 	if _, err := plan.Compile(net, []string{"gpu"}, plan.Options{Batch: 4, BFloat16: true, KeepAll: true}); err == nil {
 		t.Error("all outputs are kept in bfloat16")
+	}
+}
+
+// heads are ways to end a network: all layers from the first on make logits.
+var heads = map[string]string{
+	"full":          "head full 6 across init 0.1",
+	"conv":          "head conv 2 3x3 across init 0.1",
+	"local":         "head local 2 3x3 init 0.1",
+	"relu":          "head full 6 across init 0.1\nrelu",
+	"tanh":          "head full 6 across init 0.1\ntanh",
+	"pool":          "head conv 4 1x1 across init 0.1\nrelu\navgpool 2x2 stride 2",
+	"dropout":       "head full 6 across init 0.1\ndropout 0.5",
+	"norm and pool": "head conv 4 1x1 across init 0.1\nrelu\nlrn size 3 alpha 0.1 beta 0.75 k 2\nmaxpool 2x2 stride 2",
+	"two":           "head full 4 across init 0.1\nb full 2 across from body init 0.1\nsoftmax from head, b",
+	"two readers":   "head full 4 across init 0.1\nb full 2 across init 0.1\nsoftmax from head, b",
+	"long way":      "head conv 4 3x3 pad 1 init 0.1\nb conv 4 3x3 pad 1 init 0.1\nsoftmax from head, b",
+}
+
+func withHead(t *testing.T, name, body string) *model.Net {
+	t.Helper()
+	head := heads[name]
+	if body == "" {
+		head = strings.ReplaceAll(head, "init 0.1", "init 0.002") // of pixels
+	}
+	text := "net head\ninput 3x11x11\ncolumns 2\n" + body + "\n" + head + "\n"
+	if !strings.Contains(text, "softmax") {
+		text += "softmax\n"
+	}
+	net, err := dsl.Parse(name, []byte(text))
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return net
+}
+
+// TestLogitsAreFloat32: whatever ends a network in bfloat16, no number between the last
+// weights and the softmax is rounded to bfloat16; loss and gradients are those of
+// float32, to rounding, on one device, two and replicas; and GPUs do it.
+func TestLogitsAreFloat32(t *testing.T) {
+	nothing := func(*plan.Runner, *plan.Program) {}
+	for name := range heads {
+		for _, body := range []string{"body conv 4 3x3 stride 2 init 0.002\ntanh", ""} {
+			if body == "" && name == "two" {
+				continue
+			}
+			net := withHead(t, name, body)
+			first, err := net.Index("head")
+			check(t, err)
+			plain := runWith(t, net, 1, eachStep, 1, plan.Options{Batch: smallBatch}, nothing)
+			for _, on := range []struct{ devices, replicas int }{{1, 1}, {2, 1}, {2, 2}} {
+				o := plan.Options{Batch: smallBatch, Replicas: on.replicas, BFloat16: true}
+				p := compileFor(t, net, on.devices, o)
+				for i := range p.Steps {
+					s := &p.Steps[i]
+					launch, ok := s.Action.(plan.Launch)
+					if !ok || s.Layer < first || s.Pass != plan.Forward && s.Pass != plan.Backward {
+						continue
+					}
+					needs, err := dnn.Needs(launch.Op)
+					check(t, err)
+					for _, n := range needs {
+						if n.Numbers && n.Format != dnn.Float32 {
+							t.Errorf("%s after %q on %+v: %s has %s in %v", name, body, on, p.StepName(i), n.Name, n.Format)
+						}
+					}
+				}
+				half := runWith(t, net, on.devices, eachStep, 1, o, nothing)
+				if d := math.Abs(half.losses[0]-plain.losses[0]) / plain.losses[0]; !(d <= 0.005) {
+					t.Errorf("%s after %q on %+v: the loss is %g, in float32 %g", name, body, on, half.losses[0], plain.losses[0])
+				}
+				for param, want := range plain.params {
+					if d := distance(half.params[param], want); !(d <= 0.05) {
+						t.Errorf("%s after %q on %+v: %s is %.3g of its norm from what it is in float32", name, body, on, param, d)
+					}
+				}
+			}
+			p := compileFor(t, net, 2, plan.Options{Batch: simBatch, BFloat16: true})
+			_, races, _ := simulateLaunching(t, allAtOnce, cuda.Options{Precision: cuda.BF16}, net, p, 1, 0, 1)
+			if len(races) > 0 {
+				t.Errorf("%s after %q: races %v", name, body, races)
+			}
+		}
 	}
 }

@@ -35,8 +35,8 @@
 //
 // Maps are float32, channels first. With [Options].BFloat16, for GPUs, they and what
 // the products read of the weights are bfloat16, and where convolutions, pools and
-// normalisations are, channels are last; the parameters themselves stay as they are.
-// See format.go.
+// normalisations are, channels are last. Logits, and the layers that make them, stay
+// float32, and so do the parameters themselves. See format.go.
 package plan
 
 import (

@@ -21,7 +21,7 @@ const (
 	// simBatch is one with which tensors that share memory, as the plan sees it, share
 	// bytes that steps of different streams use: else a wait for them would be missed
 	// by nobody.
-	simBatch = 4
+	simBatch = 6
 )
 
 // compileFor plans for a count of devices, sim:a and so on.

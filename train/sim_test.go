@@ -321,3 +321,49 @@ func TestFaults(t *testing.T) {
 		check(t, err)
 	})
 }
+
+// TestLogitsAreToldApartInBFloat16: with many classes, no two logits of an image are
+// equal in bfloat16 that float32 tells apart. The logits of both are near each other.
+func TestLogitsAreToldApartInBFloat16(t *testing.T) {
+	const classes = 160
+	text := strings.Replace(halves, "fc5 full 10 ", fmt.Sprintf("fc5 full %d ", classes), 1)
+	net, err := dsl.Parse("many.net", []byte(text))
+	check(t, err)
+	_, set, cpus := open(t, "cpu")
+	c := config(t, net, set, cpus, func(metrics.Metric) {})
+	c.Text, c.Steps = text, 1
+	check(t, Run(t.Context(), c))
+	logits := func(devices []dnn.Device) map[int64][]float64 {
+		all := map[int64][]float64{}
+		m, err := OpenModel(t.Context(), filepath.Join(c.Dir, Newest), plan.On(devices...), 8)
+		check(t, err)
+		check(t, m.Predict(t.Context(), set, 1, func(image int64, _ int32, x []float64) { all[image] = slices.Clone(x) }))
+		check(t, m.Close())
+		return all
+	}
+	want := logits(cpus)
+	for _, ordinals := range [][]int{{0}, {0, 1}} {
+		var got map[int64][]float64
+		_, err := simulateWith(t, sim.Options{GPUs: 2}, cuda.Options{Precision: cuda.BF16}, ordinals, func(devices []dnn.Device) (out trained, err error) {
+			got = logits(devices)
+			return out, nil
+		})
+		check(t, err)
+		ties := 0
+		for image, x := range want {
+			if d := relative(x, got[image]); !(d <= 0.02) {
+				t.Errorf("on %v image %d: logits %.2g from those of float32", ordinals, image, d)
+			}
+			for a := range classes {
+				for b := range a {
+					if got[image][a] == got[image][b] && x[a] != x[b] {
+						ties++
+					}
+				}
+			}
+		}
+		if ties > 0 || len(got) != 21 {
+			t.Errorf("on %v: %d pairs of classes of %d images are equal, and are not in float32", ordinals, ties, len(got))
+		}
+	}
+}
