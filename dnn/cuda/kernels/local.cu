@@ -8,7 +8,8 @@
 //
 // where "o + ij" is place ij of the window at o, and c counts the maps of the
 // group that kernel k is in. Pixels outside the input are zero. The gradient by
-// b is a sum over images, sum_columns.
+// b is a sum over images, sum_columns. What one map or one kernel adds is summed
+// apart, so that rounding grows slowly with their count.
 
 // Neighbouring threads take the columns of an output row, then the same row of the
 // next image: they read neighbouring pixels, and all images use the row's weights
@@ -28,9 +29,11 @@ extern "C" __global__ void local_forward(const float *x, const float *w, const f
         for (int c = 0; c < maps; c++) {
             const float *map = x + (image * in_c + kernel / kernels * maps + c) * in_h * in_w;
             const float *weights = w + (own * maps + c) * kh * kw;
+            float part = 0;
             for (int r = rows.from; r < rows.to; r++)
                 for (int s = columns.from; s < columns.to; s++)
-                    sum += map[r * in_w + s] * weights[(r - top) * kw + s - left];
+                    part += map[r * in_w + s] * weights[(r - top) * kw + s - left];
+            sum += part;
         }
         y[image * out_c * out_h * out_w + own] = sum + b[own];
     }
@@ -47,13 +50,16 @@ extern "C" __global__ void local_backward_data(const float *w, const float *dy, 
         range rows = seeing(p.row, kh, stride, pad, out_h), columns = seeing(p.column, kw, stride, pad, out_w);
         const float *gradients = dy + image * out_c * out_h * out_w;
         float sum = 0;
-        for (int k = group * kernels; k < (group + 1) * kernels; k++)
+        for (int k = group * kernels; k < (group + 1) * kernels; k++) {
+            float part = 0;
             for (int r = rows.from; r < rows.to; r++)
                 for (int s = columns.from; s < columns.to; s++) {
                     long long own = ((long long)k * out_h + r) * out_w + s;
                     int in_window = (p.row + pad - r * stride) * kw + p.column + pad - s * stride;
-                    sum += w[(own * maps + c) * kh * kw + in_window] * gradients[own];
+                    part += w[(own * maps + c) * kh * kw + in_window] * gradients[own];
                 }
+            sum += part;
+        }
         dx[i] = sum;
     }
 }
