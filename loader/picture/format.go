@@ -51,6 +51,7 @@ type decoded struct {
 	grey          grey
 	cmyk          cmyk
 	planes        planes
+	veiled        veiled
 	canvas        *image.RGBA // what is of another kind is drawn on it
 }
 
@@ -65,12 +66,22 @@ func (d *Decoder) decode(file []byte) error {
 	if err != nil {
 		return err
 	}
+	var l layout
+	if isJPEG(file) {
+		l = layoutOf(file)
+	}
+	if l.ycck {
+		file = unconverted(file)
+	}
 	img, format, err := image.Decode(bytes.NewReader(file))
 	if err != nil {
 		return fmt.Errorf("decoding it: %w", err)
 	}
 	if format == "webp" {
 		fullRange(img)
+	}
+	if (l.ycck || l.subsampled()) && d.decoded.takeRepeated(img, l) {
+		return nil
 	}
 	d.decoded.take(img, h, w)
 	return nil
@@ -83,8 +94,13 @@ func (d *decoded) take(img image.Image, height, width int) {
 	if img.Bounds() == canvas {
 		switch m := img.(type) {
 		case *image.YCbCr:
-			d.planes = planes{m}
+			d.planes.YCbCr, d.planes.colors = m, ycc
 			d.rows = &d.planes
+			return
+		case *image.NYCbCrA:
+			d.veiled.planes.YCbCr, d.veiled.planes.colors = &m.YCbCr, ycc
+			d.veiled.light, d.veiled.stride, d.veiled.invert = m.A, m.AStride, false
+			d.rows = &d.veiled
 			return
 		case *image.Gray:
 			d.grey = grey{m.Pix, m.Stride}

@@ -64,7 +64,7 @@ func kinds(height, width int) map[string]rows {
 		noise(p.Y)
 		noise(p.Cb)
 		noise(p.Cr)
-		m[ratio.String()] = &planes{p}
+		m[ratio.String()] = &planes{YCbCr: p, colors: ycc}
 	}
 	return m
 }

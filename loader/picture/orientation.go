@@ -52,24 +52,11 @@ func (t turn) apply(dst, stored Image) {
 // orientation returns what a JPEG's EXIF segment says of its orientation, and
 // upright where there is none, or none that makes sense.
 func orientation(file []byte) turn {
-	for b := file[min(2, len(file)):]; len(b) >= 4 && b[0] == 0xff; {
-		const app1, sos, eoi = 0xe1, 0xda, 0xd9
-		marker := b[1]
-		switch marker {
-		case 0xff: // a fill byte
-			b = b[1:]
-			continue
-		case sos, eoi: // what is after the pixels is too late
-			return upright
-		}
-		n := 2 + int(binary.BigEndian.Uint16(b[2:]))
-		if n < 4 || n > len(b) {
-			return upright
-		}
-		if exif, ok := bytes.CutPrefix(b[4:n], []byte("Exif\x00\x00")); ok && marker == app1 {
+	for marker, data := range segments(file) {
+		const app1 = 0xe1
+		if exif, ok := bytes.CutPrefix(data, []byte("Exif\x00\x00")); ok && marker == app1 {
 			return tiffOrientation(exif)
 		}
-		b = b[n:]
 	}
 	return upright
 }

@@ -296,7 +296,7 @@ func TestColoursAgainstReference(t *testing.T) {
 			for cr := range 256 {
 				b, r, l := float64(cb-128), float64(cr-128), float64(y)
 				// Half a step for rounding, and 16 bits of fraction.
-				if p := clamped(uint64(y)*ones + chroma(byte(cb), byte(cr))); !near(p, [3]float64{l + 1.402*r, l - 0.344136*b - 0.714136*r, l + 1.772*b}, 0.503) {
+				if p := ycc.pixel(y, byte(cb), byte(cr)); !near(p, [3]float64{l + 1.402*r, l - 0.344136*b - 0.714136*r, l + 1.772*b}, 0.503) {
 					t.Fatalf("YCbCr %d %d %d is %x", y, cb, cr, p)
 				}
 			}

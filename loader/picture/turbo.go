@@ -42,7 +42,6 @@ const (
 
 	tjpfRGBX, tjpfGray, tjpfCMYK = 2, 6, 11 // enum TJPF
 
-	tjFlagFastUpsample  = 256  // chroma is repeated, as Go does, and not interpolated
 	tjFlagAccurateDCT   = 4096 // as Go's
 	tjFlagStopOnWarning = 8192 // Go's decoder will have to look anyway
 )
@@ -143,7 +142,7 @@ func (t *turbo) decodeWith(handle uintptr, file []byte, d *decoded) bool {
 		return false
 	}
 	t.pixels = grow(t.pixels, stride*height)
-	const flags = tjFlagFastUpsample | tjFlagAccurateDCT | tjFlagStopOnWarning
+	const flags = tjFlagAccurateDCT | tjFlagStopOnWarning
 	if t.library.decompress(handle, &t.file[0], uintptr(len(t.file)), &t.pixels[0], h.width, int32(stride), h.height, format, flags) != 0 {
 		return false
 	}

@@ -118,7 +118,6 @@ func TestTurboIsGo(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	kinds := map[string]blocks{
 		"grey":        {sampling: [][2]int{all1}, adobe: -1},
-		"RGB":         {sampling: samplings["4:4:4"], adobe: 0},
 		"CMYK":        {sampling: [][2]int{all1, all1, all1, all1}, adobe: 0},
 		"YCCK":        {sampling: [][2]int{all1, all1, all1, all1}, adobe: 2},
 		"CMYK, 4:2:0": {sampling: [][2]int{{2, 2}, all1, all1, {2, 2}}, adobe: 0},
@@ -127,16 +126,18 @@ func TestTurboIsGo(t *testing.T) {
 	for name, s := range samplings {
 		kinds["YCbCr "+name] = blocks{sampling: s, adobe: -1}
 		kinds["Adobe YCbCr "+name] = blocks{sampling: s, adobe: 1}
+		kinds["RGB "+name] = blocks{sampling: s, adobe: 0}
 	}
 	for name, m := range kinds {
 		m.value = func(_, _, _ int) byte { return byte(r.Uint32()) }
-		for _, size := range [][2]int{{1, 1}, {8, 8}, {33, 17}, {40, 63}, {31, 64}} {
+		for _, size := range [][2]int{{1, 1}, {2, 2}, {3, 3}, {5, 4}, {4, 5}, {6, 6}, {1, 50}, {50, 1}, {50, 3}, {8, 8}, {33, 17}, {40, 63}, {31, 64}} {
 			m.height, m.width = size[0], size[1]
 			file := m.encode()
 			for _, o := range []Options{{}, {Size: 9}, {Size: 50, Full: true}} {
 				b := newBoth(t, o)
 				what := fmt.Sprintf("%s, %dx%d, %+v", name, m.height, m.width, o)
-				if d, err := b.decode(t, what, file); err != nil || d > levels {
+				// Flat blocks give both decoders the same samples.
+				if d, err := b.decode(t, what, file); err != nil || d != 0 {
 					t.Errorf("%s: a difference of %d, %v", what, d, err)
 				}
 				// TurboJPEG has no word for 4:1:0.
