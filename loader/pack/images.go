@@ -162,7 +162,7 @@ func prepared(o Options) (string, error) {
 		s += ", turned as EXIF says"
 	}
 	by, _, _ = strings.Cut(by, ", ") // without the library's path, which is this machine's
-	return s + "; JPEG by " + by, nil
+	return s + "; chroma interpolated; JPEG by " + by, nil
 }
 
 // identity is of all that decides the images and their labels, but what is in

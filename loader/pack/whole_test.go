@@ -236,7 +236,7 @@ func TestOptionsMatter(t *testing.T) {
 		return images[0], d
 	}
 	plain, d := pack("plain", func(*Options) {})
-	if d.Codec != record.Raw || !strings.Contains(d.Prepared, "shorter side to 9 (bicubic)") || !strings.Contains(d.Prepared, "JPEG by") {
+	if d.Codec != record.Raw || !strings.Contains(d.Prepared, "shorter side to 9 (bicubic)") || !strings.Contains(d.Prepared, "; chroma interpolated; JPEG by ") {
 		t.Errorf("%+v", d)
 	}
 	delta, e := pack("delta", func(o *Options) { o.Codec = record.Delta })

@@ -51,7 +51,7 @@ type decoded struct {
 	grey          grey
 	cmyk          cmyk
 	planes        planes
-	veiled        veiled
+	dimmed        dimmed
 	canvas        *image.RGBA // what is of another kind is drawn on it
 }
 
@@ -98,9 +98,9 @@ func (d *decoded) take(img image.Image, height, width int) {
 			d.rows = &d.planes
 			return
 		case *image.NYCbCrA:
-			d.veiled.planes.YCbCr, d.veiled.planes.colors = &m.YCbCr, ycc
-			d.veiled.light, d.veiled.stride, d.veiled.invert = m.A, m.AStride, false
-			d.rows = &d.veiled
+			d.dimmed.planes.YCbCr, d.dimmed.planes.colors = &m.YCbCr, ycc
+			d.dimmed.light, d.dimmed.stride, d.dimmed.invert = m.A, m.AStride, false
+			d.rows = &d.dimmed
 			return
 		case *image.Gray:
 			d.grey = grey{m.Pix, m.Stride}

@@ -72,6 +72,7 @@ func colours(t testing.TB) map[string]struct {
 		"BMP":                         {asBMP(16, 16, 10, 20, 30), [3]byte{10, 20, 30}},
 		"grey JPEG":                   {asJPEG(t, gray, 100), [3]byte{77, 77, 77}},
 		"RGB JPEG":                    {blocks{16, 16, samplings["4:4:4"], 0, flat(10, 128, 200), false}.encode(), [3]byte{10, 128, 200}},
+		"RGB JPEG, 4:2:0":             {blocks{16, 16, samplings["4:2:0"], 0, flat(10, 128, 200), false}.encode(), [3]byte{10, 128, 200}},
 		"grey JPEG, sampled":          {blocks{16, 16, [][2]int{all1}, -1, flat(128), false}.encode(), [3]byte{128, 128, 128}},
 		// 255 is no ink; half of the light is taken away by black.
 		"CMYK JPEG": {blocks{16, 16, four, 0, flat(255, 128, 0, 128), false}.encode(), [3]byte{128, 64, 0}},

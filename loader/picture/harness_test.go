@@ -58,13 +58,13 @@ func kinds(height, width int) map[string]rows {
 		"grey": &grey{noise(make([]byte, n)), width},
 		"cmyk": &cmyk{noise(make([]byte, 4*n)), 4 * width, true},
 	}
-	for _, ratio := range []image.YCbCrSubsampleRatio{image.YCbCrSubsampleRatio444, image.YCbCrSubsampleRatio422, image.YCbCrSubsampleRatio420,
-		image.YCbCrSubsampleRatio440, image.YCbCrSubsampleRatio411, image.YCbCrSubsampleRatio410} {
+	for _, ratio := range allRatios {
 		p := image.NewYCbCr(image.Rect(0, 0, width, height), ratio)
 		noise(p.Y)
 		noise(p.Cb)
 		noise(p.Cr)
 		m[ratio.String()] = &planes{YCbCr: p, colors: ycc}
+		m["dimmed "+ratio.String()] = &dimmed{planes{YCbCr: p, colors: rgb}, noise(make([]byte, n)), width, true}
 	}
 	return m
 }

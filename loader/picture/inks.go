@@ -98,10 +98,10 @@ func (d *decoded) takeRepeated(img image.Image, l layout) bool {
 			p.Y[p.YOffset(x, y)], p.Cb[c], p.Cr[c], fourth[y*bounds.Dx()+x] = s[0]^flip, s[1]^flip, s[2]^flip, s[3]^flip
 		}
 	}
-	d.veiled = veiled{planes{YCbCr: p, colors: rgb}, fourth, bounds.Dx(), l.ycck}
+	d.dimmed = dimmed{planes{YCbCr: p, colors: rgb}, fourth, bounds.Dx(), l.ycck}
 	if l.ycck {
-		d.veiled.planes.colors = ycc
+		d.dimmed.planes.colors = ycc
 	}
-	d.rows = &d.veiled
+	d.rows = &d.dimmed
 	return true
 }

@@ -6,9 +6,10 @@
 // YCCK), PNG, GIF (the first picture, on its canvas), WebP and BMP. Grey becomes
 // RGB, 16 bits become 8, and what is transparent comes to lie on black. JPEG is
 // decoded by libturbojpeg where that can be opened at run time (see [JPEG]), all
-// else, and any file that libturbojpeg finds fault with, by Go's decoders. A file
-// that Go can decode gives the same image either way, to 2 levels of 255 (one
-// byte in 10,000 to 4, since the two round their DCT differently). A file that was
+// else, and any file that libturbojpeg finds fault with, by Go's decoders. Chroma
+// that is subsampled is interpolated, with the same bits either way (see [planes]).
+// A file that Go can decode gives the same image either way, to 2 levels of 255 (one
+// byte in 50,000 to 4, since the two round their DCT differently). A file that was
 // cut short is refused either way. libturbojpeg accepts a few that Go refuses:
 // kinds that Go does not know, such as CMYK without an Adobe segment, and about 1
 // in 100 of those in which a byte is wrong.

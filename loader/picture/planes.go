@@ -71,9 +71,9 @@ func (m *planes) takeRow(y, first, end, length int) {
 	m.extend(first, end, length)
 }
 
-// sumRows is takeRow for row y of an image of which two rows share a row of chroma.
-// Each sum is 3 times the sample of their own row and once the next sample on the
-// side of row y.
+// sumRows is takeRow for an image in which two rows share a row of chroma. Each sum
+// is 3 times the sample of row y's own row of chroma, and once the sample of the
+// next row of chroma on its side.
 func (m *planes) sumRows(y, first, end, length int) {
 	sums, at := m.inside(first, end, length)
 	own := y >> 1
@@ -102,5 +102,45 @@ func (m *planes) extend(first, end, length int) {
 	}
 	if end > length {
 		m.sums[length-first] = m.sums[length-first-1]
+	}
+}
+
+// interpolate makes pixels of luma and of weighted sums of chroma: each pixel takes
+// 3 times its own sample and once the next sample on its side. sums begins one
+// sample before the sample of the first pixel, and ends one after the last. odd is
+// 1 if the first pixel is the second of its sample, and 0 otherwise. Before the
+// shift left or right is added, for the first and the second pixel of a sample.
+func (s *colorspace) interpolate(dst []uint64, luma []byte, sums []pair, odd int, left, right pair, shift uint) {
+	if odd == 1 {
+		c := (3*sums[1] + sums[2] + right) >> shift
+		dst[0] = s.pixel(luma[0], byte(c), byte(c>>32))
+		dst, luma, sums = dst[1:], luma[1:], sums[1:]
+	}
+	for len(dst) >= 2 && len(luma) >= 2 && len(sums) >= 3 {
+		own := 3 * sums[1]
+		c, d := (own+sums[0]+left)>>shift, (own+sums[2]+right)>>shift
+		dst[0], dst[1] = s.pixel(luma[0], byte(c), byte(c>>32)), s.pixel(luma[1], byte(d), byte(d>>32))
+		dst, luma, sums = dst[2:], luma[2:], sums[1:]
+	}
+	if len(dst) == 1 {
+		c := (3*sums[1] + sums[0] + left) >> shift
+		dst[0] = s.pixel(luma[0], byte(c), byte(c>>32))
+	}
+}
+
+// repeat makes pixels of luma and of the sample of chroma that they share with
+// their neighbors. cb and cr begin with the sample of column x, the first.
+func (s *colorspace) repeat(dst []uint64, luma, cb, cr []byte, x, shift int) {
+	if shift == 0 {
+		luma, cb, cr = luma[:len(dst)], cb[:len(dst)], cr[:len(dst)]
+		for i := range dst {
+			dst[i] = s.pixel(luma[i], cb[i], cr[i])
+		}
+		return
+	}
+	before := x & (1<<shift - 1)
+	for i := range dst {
+		c := (before + i) >> shift
+		dst[i] = s.pixel(luma[i], cb[c], cr[c])
 	}
 }

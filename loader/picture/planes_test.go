@@ -129,6 +129,29 @@ func TestEdgeOfColour(t *testing.T) {
 	}
 }
 
+// The chroma of an image with opacity is interpolated, too, and then lies on black.
+func TestChromaUnderOpacity(t *testing.T) {
+	m := image.NewNYCbCrA(image.Rect(0, 0, 21, 14), image.YCbCrSubsampleRatio420)
+	for _, plane := range [][]byte{m.Y, m.Cb, m.Cr, m.A} {
+		noise(plane)
+	}
+	var d decoded
+	d.take(m, 14, 21)
+	row := make([]uint64, 21)
+	for y := range 14 {
+		d.rows.read(row, y, 0)
+		for x, p := range row {
+			opaque := ycc.pixel(m.Y[m.YOffset(x, y)], twin(&m.YCbCr, m.Cb, y, x), twin(&m.YCbCr, m.Cr, y, x))
+			for c := range 3 {
+				got, full := float64(p>>(c*laneBits)&0xff), float64(opaque>>(c*laneBits)&0xff)
+				if want := full * float64(m.A[m.AOffset(x, y)]) / 255; math.Abs(got-want) > 0.5 {
+					t.Fatalf("pixel %d, %d: channel %d is %g, want %g", y, x, c, got, want)
+				}
+			}
+		}
+	}
+}
+
 // Reading rows takes no memory after the first.
 func TestPlanesNoAllocation(t *testing.T) {
 	for name, m := range kinds(40, 60) {

@@ -2,8 +2,8 @@ package picture
 
 import (
 	"archive/tar"
-	"bytes"
 	"image"
+	"image/color"
 	"io"
 	"os"
 	"strings"
@@ -63,18 +63,23 @@ func BenchmarkDecode(b *testing.B) {
 }
 
 // An image as large as the average photograph of ImageNet to 256x256, as
-// libturbojpeg (rgbx) and Go (YCbCr) hand it over.
+// libturbojpeg (rgbx) and Go (luma and chroma) hand it over.
 func BenchmarkScale(b *testing.B) {
 	const height, width = 375, 500
 	m := textured(height, width)
-	file := asJPEG(b, m, 75)
-	var d decoded
-	img, _, err := image.Decode(bytes.NewReader(file))
-	if err != nil {
-		b.Fatal(err)
+	images := map[string]rows{"rgbx": &rgbx{m.Pix, m.Stride}}
+	for _, r := range allRatios {
+		p := image.NewYCbCr(m.Rect, r)
+		for y := range height {
+			for x := range width {
+				c := m.RGBAAt(x, y)
+				i := p.COffset(x, y)
+				p.Y[p.YOffset(x, y)], p.Cb[i], p.Cr[i] = color.RGBToYCbCr(c.R, c.G, c.B)
+			}
+		}
+		images[r.String()] = &planes{YCbCr: p, colors: ycc}
 	}
-	d.take(img, height, width)
-	for name, m := range map[string]rows{"rgbx": &rgbx{m.Pix, m.Stride}, "YCbCr": d.rows} {
+	for name, m := range images {
 		for _, f := range filters {
 			b.Run(name+"/"+f.String(), func(b *testing.B) {
 				var s scaler

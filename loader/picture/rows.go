@@ -65,16 +65,16 @@ func dim(p uint64, light byte) uint64 {
 	return (t + t>>8&(0xff*ones)) >> 8 & (0xff * ones) // t + t>>8 over 256 is t/255 here
 }
 
-// veiled is an image of planes under a plane that dims them: black ink, as Adobe
+// dimmed is an image of planes under a plane that dims them: black ink, as Adobe
 // stores it, or opacity, in front of black.
-type veiled struct {
+type dimmed struct {
 	planes planes
 	light  []byte
 	stride int
 	invert bool // the pixels are the ink, and not the lack of it
 }
 
-func (m *veiled) read(dst []uint64, y, x int) {
+func (m *dimmed) read(dst []uint64, y, x int) {
 	m.planes.read(dst, y, x)
 	light := m.light[y*m.stride+x:][:len(dst)]
 	for i, p := range dst {

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 
+	"alexnet/internal/testenv"
+
 	"golang.org/x/sync/errgroup"
 )
 
@@ -107,13 +109,13 @@ func (b both) decode(t testing.TB, name string, file []byte) (difference int, er
 	return differ(m.Pixels, want.Pixels), wantErr
 }
 
-// levels is how much the two decoders may differ: their DCTs round in their own
-// ways, so luma and chroma are off by 1 in some pixels, which is 1 + 1.772 of
-// blue. What overshoots where an image is enlarged makes 4 of it.
+// levels is how much the two decoders may differ in photographs. Their DCTs round in
+// their own ways, so luma and chroma are off by 1 in some pixels. This is 1 + 1.772
+// in blue. Scaling overshoots, which makes 4 of it.
 const levels = 4
 
-// Each kind of JPEG, of sizes that end within a block and within a sample of
-// chroma, is decoded by libturbojpeg itself and comes out as from Go's decoder.
+// Each kind of JPEG is decoded by libturbojpeg itself and comes out as from Go's
+// decoder. Some sizes end within a block and within a sample of chroma.
 func TestTurboIsGo(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	kinds := map[string]blocks{
@@ -268,25 +270,31 @@ func textured(height, width int) *image.RGBA {
 	return m
 }
 
-// Photographs, scaled, come out the same to 2 levels, but for few pixels.
+// 700 photographs, packed, come out the same to 2 levels, but for one byte in 50,000.
+// What remains is from the decoders' DCTs: [TestChromaIsLibjpegsOnPhotographs].
 func TestTurboIsGoOnPhotographs(t *testing.T) {
+	every, rare := 1, 50_000
+	if testenv.Race {
+		every, rare = 20, 10_000 // few images are not like all
+	}
 	b := newBoth(t, Options{Size: 256, Full: true})
 	var count [levels + 1]int
 	total := 0
-	for name, file := range sample(t, 10) {
+	for name, file := range sample(t, every) {
 		m, err := b.turbo.Decode(file, nil)
 		want, wantErr := b.plain.Decode(file, nil)
 		if err != nil || wantErr != nil || m.Height != want.Height || differ(m.Pixels, want.Pixels) > levels {
 			t.Errorf("%s: a difference of %d; %v, %v", name, differ(m.Pixels, want.Pixels), err, wantErr)
 			continue
 		}
-		for i := range m.Pixels {
-			count[differ(m.Pixels[i:i+1], want.Pixels[i:i+1])]++
+		for i, v := range m.Pixels {
+			d := int(v) - int(want.Pixels[i])
+			count[max(d, -d)]++
 		}
 		total += len(m.Pixels)
 	}
 	t.Logf("bytes that differ by 0, 1, 2, ...: %d", count)
-	if more := count[3] + count[4]; more > total/10000 {
+	if more := count[3] + count[4]; more > total/rare {
 		t.Errorf("%d of %d bytes differ by more than 2", more, total)
 	}
 }
