@@ -40,10 +40,12 @@
 	VFMADD231PS  Z28, Z30, lo; \
 	VFMADD231PS  Z29, Z30, hi
 
-#define ADD512(lo, hi) \
-	VADDPS (AX), lo, lo; \
-	VADDPS 64(AX), hi, hi; \
-	ADDQ   CX, AX
+// AVX-512 has registers to load init into before the sums begin, so that it is there
+// when they end.
+#define LOAD512(lo, hi) \
+	VMOVUPS (AX), lo; \
+	VMOVUPS 64(AX), hi; \
+	ADDQ    CX, AX
 
 #define STORE512(lo, hi) \
 	VMOVUPS lo, (AX); \
@@ -53,6 +55,18 @@
 // func block512(t *Block)
 TEXT ·block512(SB), NOSPLIT, $40-8
 	MOVQ  t+0(FP), DI
+	MOVQ  Block_Init(DI), AX
+	TESTQ AX, AX
+	JZ    begin
+	BYTES(Block_LDInit, CX)
+	LOAD512(Z12, Z13)
+	LOAD512(Z14, Z15)
+	LOAD512(Z16, Z17)
+	LOAD512(Z18, Z19)
+	LOAD512(Z20, Z21)
+	LOAD512(Z22, Z23)
+
+begin:
 	VPXORQ Z0, Z0, Z0
 	VPXORQ Z1, Z1, Z1
 	VPXORQ Z2, Z2, Z2
@@ -96,16 +110,20 @@ inner:
 	DECQ LEFT
 	JNZ  outer
 
-	MOVQ  Block_Init(DI), AX
-	TESTQ AX, AX
-	JZ    store
-	BYTES(Block_LDInit, CX)
-	ADD512(Z0, Z1)
-	ADD512(Z2, Z3)
-	ADD512(Z4, Z5)
-	ADD512(Z6, Z7)
-	ADD512(Z8, Z9)
-	ADD512(Z10, Z11)
+	CMPQ Block_Init(DI), $0
+	JE   store
+	VADDPS Z12, Z0, Z0
+	VADDPS Z13, Z1, Z1
+	VADDPS Z14, Z2, Z2
+	VADDPS Z15, Z3, Z3
+	VADDPS Z16, Z4, Z4
+	VADDPS Z17, Z5, Z5
+	VADDPS Z18, Z6, Z6
+	VADDPS Z19, Z7, Z7
+	VADDPS Z20, Z8, Z8
+	VADDPS Z21, Z9, Z9
+	VADDPS Z22, Z10, Z10
+	VADDPS Z23, Z11, Z11
 
 store:
 	MOVQ Block_C(DI), AX
@@ -123,9 +141,9 @@ store:
 	VBROADCASTSS (a)(AX*1), Z30; \
 	VFMADD231PS  Z28, Z30, sum
 
-#define ADDNARROW(sum) \
-	VADDPS (AX), sum, sum; \
-	ADDQ   CX, AX
+#define LOADNARROW(sum) \
+	VMOVUPS (AX), sum; \
+	ADDQ    CX, AX
 
 #define STORENARROW(sum) \
 	VMOVUPS sum, (AX); \
@@ -134,6 +152,18 @@ store:
 // func block512Narrow(t *Block)
 TEXT ·block512Narrow(SB), NOSPLIT, $40-8
 	MOVQ  t+0(FP), DI
+	MOVQ  Block_Init(DI), AX
+	TESTQ AX, AX
+	JZ    begin
+	BYTES(Block_LDInit, CX)
+	LOADNARROW(Z12)
+	LOADNARROW(Z13)
+	LOADNARROW(Z14)
+	LOADNARROW(Z15)
+	LOADNARROW(Z16)
+	LOADNARROW(Z17)
+
+begin:
 	VPXORQ Z0, Z0, Z0
 	VPXORQ Z1, Z1, Z1
 	VPXORQ Z2, Z2, Z2
@@ -170,16 +200,14 @@ inner:
 	DECQ LEFT
 	JNZ  outer
 
-	MOVQ  Block_Init(DI), AX
-	TESTQ AX, AX
-	JZ    store
-	BYTES(Block_LDInit, CX)
-	ADDNARROW(Z0)
-	ADDNARROW(Z1)
-	ADDNARROW(Z2)
-	ADDNARROW(Z3)
-	ADDNARROW(Z4)
-	ADDNARROW(Z5)
+	CMPQ Block_Init(DI), $0
+	JE   store
+	VADDPS Z12, Z0, Z0
+	VADDPS Z13, Z1, Z1
+	VADDPS Z14, Z2, Z2
+	VADDPS Z15, Z3, Z3
+	VADDPS Z16, Z4, Z4
+	VADDPS Z17, Z5, Z5
 
 store:
 	MOVQ Block_C(DI), AX
