@@ -314,8 +314,8 @@ func withHead(t *testing.T, name, body string) *model.Net {
 }
 
 // TestLogitsAreFloat32: whatever ends a network in bfloat16, no number between the last
-// weights and the softmax is rounded to bfloat16; loss and gradients are those of
-// float32, to rounding, on one device, two and replicas; and GPUs do it.
+// weights and the softmax is rounded to bfloat16. Loss and gradients equal the ones in
+// float32, to rounding, on one device, two and replicas. Simulated GPUs run it.
 func TestLogitsAreFloat32(t *testing.T) {
 	nothing := func(*plan.Runner, *plan.Program) {}
 	for name := range heads {

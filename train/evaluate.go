@@ -92,18 +92,17 @@ func predict(ctx context.Context, device dnn.Device, r *plan.Runner, p *plan.Pro
 func average(ctx context.Context, r *plan.Runner, p *plan.Program, h *host, from batches, views int,
 	each func(image int64, label int32, logits []float64)) error {
 	classes := p.Net.Classes()
-	logits, sum, seen := make([]float64, classes), make(mixture, classes), 0
-	sum.clear()
+	logits, sum, seen := make([]float64, classes), newMixture(classes), 0
 	return forward(ctx, r, p, h, from, func(row int, image int64, label int32) error {
 		for c := range logits {
 			logits[c] = float64(h.logits[row*classes+c])
 		}
 		if views > 1 {
-			sum.add(logits, 1)
+			sum.add(0, logits, 1)
 			if seen++; seen < views {
 				return nil
 			}
-			sum.mean(logits, views)
+			sum.mean(logits, 0, views)
 			sum.clear()
 			seen = 0
 		}

@@ -1,18 +1,21 @@
 package train
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
-// Tests work with logits in float64, of which the softmax makes probabilities. A
-// probability may be too small for its format, and is 0 then: it has no logarithm, and
-// does not say which of two classes is likelier. A logit always does.
+// Tests work with logits in float64. Their softmax is the probabilities. A probability
+// that is too small for its format is 0. Then it has no logarithm, and does not say
+// which of two classes is likelier. Logits do.
 //
-// A network's own logits are float32, and one network with one view has these very
-// numbers. Of a mean of probabilities the logits are its logarithms, which are summed
-// without ever leaving the logarithm: so there is no least probability, but in
-// predictions of version 1 (see [Predictions]).
+// One network with one view gives its own logits, which are float32. The logits of a
+// mean are the logarithms of the mean probabilities. What is too small for a float64 is
+// summed as a logarithm, so there is no least probability. Predictions of version 1 have
+// one: see [Predictions].
 
-// logSum returns log Σ exp(x) as a sum of two numbers, kept apart since a large logit
-// would swallow the logarithm.
+// logSum returns two numbers whose sum is log Σ exp(x). They are kept apart, since a
+// large logit would swallow the logarithm.
 func logSum(x []float64) (largest, log float64) {
 	largest = math.Inf(-1)
 	for _, v := range x {
@@ -31,30 +34,48 @@ func Probability(logits []float64, class int) float64 {
 	return math.Exp(logits[class] - largest - log)
 }
 
-// mixture is a sum of probabilities, by their logarithms.
-type mixture []float64
-
-// clear makes the sum 0.
-func (m mixture) clear() {
-	for c := range m {
-		m[c] = math.Inf(-1)
-	}
+// mixture is sums of probabilities, each of some logits.
+type mixture struct {
+	sum  []float64
+	tiny []float64 // logarithms of the sums of what is too small for sum; nil if there is nothing
 }
 
-// add adds the probabilities of logits, times weight.
-func (m mixture) add(logits []float64, weight int) {
+// leastNormal is the least float64 with all its bits.
+const leastNormal = 0x1p-1022
+
+func newMixture(n int) mixture { return mixture{sum: make([]float64, n)} }
+
+// clear makes all sums 0.
+func (m *mixture) clear() {
+	clear(m.sum)
+	m.tiny = nil
+}
+
+// add adds the probabilities of logits, times weight, from sum number at on.
+func (m *mixture) add(at int, logits []float64, weight int) {
 	largest, log := logSum(logits)
-	log -= math.Log(float64(weight))
 	for c, v := range logits {
-		m[c] = logAdd(m[c], v-largest-log)
+		v = v - largest - log
+		if p := math.Exp(v); p >= leastNormal {
+			m.sum[at+c] += p * float64(weight)
+			continue
+		}
+		if m.tiny == nil {
+			m.tiny = slices.Repeat([]float64{math.Inf(-1)}, len(m.sum))
+		}
+		m.tiny[at+c] = logAdd(m.tiny[at+c], v+math.Log(float64(weight)))
 	}
 }
 
-// mean writes the logits of the sum divided by n.
-func (m mixture) mean(logits []float64, n int) {
+// mean writes the logarithms of sums, divided by n, from number at on.
+func (m *mixture) mean(logits []float64, at, n int) {
 	log := math.Log(float64(n))
-	for c, v := range m {
-		logits[c] = v - log
+	for c := range logits {
+		logits[c] = math.Log(m.sum[at+c])
+		if m.tiny != nil {
+			logits[c] = logAdd(logits[c], m.tiny[at+c])
+		}
+		logits[c] -= log
 	}
 }
 

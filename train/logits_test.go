@@ -14,8 +14,8 @@ import (
 	"alexnet/plan"
 )
 
-// steady is a network that sees whole images, always alike, and whose rate is too low
-// to change a weight: so training and tests have the same loss.
+// steady is a network that sees whole images, always alike. Its rate is too low to
+// change a weight. So training and tests have the same loss.
 const steady = `
 net steady
 input 3x32x32
@@ -91,10 +91,10 @@ func trainLoss(t *testing.T, net *model.Net, set *loader.Set, devices []dnn.Devi
 	return sum.result(1)
 }
 
-// TestLossOfTestsIsThatOfTraining: the same images with the same weights have the same
-// loss and the same errors in training and in every kind of test, also if probabilities
-// are too small for float32 and for float64.
-func TestLossOfTestsIsThatOfTraining(t *testing.T) {
+// TestTestsAgreeWithTraining: the same images with the same weights have the same loss
+// and errors in training and in every kind of test. Probabilities may be too small for
+// float32 and for float64.
+func TestTestsAgreeWithTraining(t *testing.T) {
 	_, set, devices := open(t, "cpu")
 	for _, times := range []float32{1, 100, 1e5} {
 		net, path := scaled(t, set, devices, 1, times)
@@ -158,16 +158,14 @@ func TestLossOfTestsIsThatOfTraining(t *testing.T) {
 }
 
 // TestMeanOfTinyProbabilities: the mean of views and networks is the mean of their
-// probabilities, however small, and what float64 cannot tell apart as a probability
-// stays apart.
+// probabilities, however small. Probabilities that float64 cannot hold stay apart.
 func TestMeanOfTinyProbabilities(t *testing.T) {
 	logits := [][]float64{{0, -900, -901, -2000, math.Inf(-1)}, {-900, 0, -1000, -2000.5, math.Inf(-1)}}
-	sum, mean := make(mixture, 5), make([]float64, 5)
-	sum.clear()
+	sum, mean := newMixture(7), make([]float64, 5)
 	for _, x := range logits {
-		sum.add(x, 3)
+		sum.add(2, x, 3)
 	}
-	sum.mean(mean, 6)
+	sum.mean(mean, 2, 6)
 	two := math.Log(2)
 	for c, want := range []float64{-two, -two, -901 - two, -2000 + math.Log1p(math.Exp(-0.5)) - two, math.Inf(-1)} {
 		if math.Abs(mean[c]-want) > 1e-12*math.Abs(want) {
@@ -177,8 +175,10 @@ func TestMeanOfTinyProbabilities(t *testing.T) {
 	if n := likelier(2, mean); n != 2 {
 		t.Errorf("%d classes are likelier than the third, want 2", n)
 	}
-	sum.add([]float64{0, 1, 2, math.NaN(), 4}, 1)
-	for c, v := range sum {
+	sum.clear()
+	sum.add(2, []float64{0, 1, 2, math.NaN(), 4}, 1)
+	sum.mean(mean, 2, 1)
+	for c, v := range mean {
 		if !math.IsNaN(v) {
 			t.Errorf("class %d with what is no number: %g", c, v)
 		}

@@ -19,7 +19,7 @@ import (
 // and the rest of Source in its metadata. The logits of one network and one view are
 // its own. Those of a mean are the logarithms of the mean probabilities.
 //
-// Files of version 1 have a tensor probabilities in the place of logits. There a
+// Files of version 1 have a tensor probabilities instead of logits. There a
 // probability below [LeastProbability] counts as that much, since it may stand for any
 // smaller one. Of equal ones the lower class is likelier.
 type Predictions struct {

@@ -102,9 +102,9 @@ type evaluation struct {
 	checkpoints []string
 	done, total int64
 	source      Source
-	sums        mixture // [image, output] over networks; nil for one model alone, whose logits stay as they are
+	sums        mixture // [image, output] over networks; not of one model alone, whose logits stay as they are
 	labels      []int32 // of the images that sums has
-	seen        []int   // networks that each image was given to
+	seen        []int   // networks that each image was given to; nil for one model alone
 	tally       tally
 	mean        []float64 // logits
 }
@@ -119,9 +119,8 @@ func (e *evaluation) begin(path string, next Source) error {
 	}
 	next.Views = max(next.Views, e.source.Views)
 	e.source = next
-	if e.sums == nil && len(e.Models) > 1 {
-		e.sums = make(mixture, next.Images*int64(next.Outputs))
-		e.sums.clear()
+	if e.seen == nil && len(e.Models) > 1 {
+		e.sums = newMixture(int(next.Images) * next.Outputs)
 		e.labels, e.seen = make([]int32, next.Images), make([]int, next.Images)
 	}
 	e.mean = make([]float64, next.Outputs)
@@ -139,7 +138,7 @@ func (e *evaluation) add(p *Predictions) error {
 			continue
 		}
 		p.read(logits, i)
-		if e.sums == nil {
+		if e.seen == nil {
 			e.image(int64(i), label, logits)
 			continue
 		}
@@ -165,7 +164,7 @@ func (e *evaluation) run(ctx context.Context, path string, last bool) (err error
 		return err
 	}
 	return m.Predict(ctx, e.Set, e.Views, func(image int64, label int32, logits []float64) {
-		if e.sums != nil {
+		if e.seen != nil {
 			e.enter(image, label, logits, 1)
 			logits = e.average(image)
 		}
@@ -179,19 +178,18 @@ func (e *evaluation) run(ctx context.Context, path string, last bool) (err error
 
 // enter adds an image's logits, which are of so many networks.
 func (e *evaluation) enter(image int64, label int32, logits []float64, networks int) {
-	e.row(image).add(logits, networks)
+	e.sums.add(e.row(image), logits, networks)
 	e.labels[image] = label
 	e.seen[image] += networks
 }
 
-func (e *evaluation) row(image int64) mixture {
-	return e.sums[image*int64(e.source.Outputs):][:e.source.Outputs]
-}
+// row returns where an image's sums begin.
+func (e *evaluation) row(image int64) int { return int(image) * e.source.Outputs }
 
 // average returns the logits of the mean over the networks so far. They stay until
 // the next call.
 func (e *evaluation) average(image int64) []float64 {
-	e.row(image).mean(e.mean, e.source.Networks)
+	e.sums.mean(e.mean, e.row(image), e.source.Networks)
 	return e.mean
 }
 

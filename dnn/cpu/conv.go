@@ -254,9 +254,8 @@ func (p *preparation) convBackwardWeights(op dnn.ConvBackwardWeights) []loop {
 	return append(loops, biasGradient(op.Conv, dy, db))
 }
 
-// total adds in four strands, which a core can do at the same time. Of a long sum the
-// pieces are added in float64, so that it is not rounded to what the whole is worth at
-// each number.
+// total adds in four strands, which a core can do at the same time. It adds up pieces
+// of a long sum in float64, so that rounding does not grow with the length.
 func total(x []float32) (sum float64) {
 	const piece = 256
 	for ; len(x) > 0; x = x[min(piece, len(x)):] {

@@ -20,9 +20,9 @@ const (
 //
 //	c[m][n] = init[m][n] + Σ over o < Outer, i < Inner of a[m][o JumpA + i StepA] b[o JumpB + i StepB + n]
 //
-// The sum is made first, from 0 on, and init is added to it: so a long sum, made of
-// several blocks, is not one chain of additions, of which each is rounded to as much as
-// the whole is worth. All strides count numbers.
+// The sum starts from 0, and init is added at its end. A long sum is made of several
+// blocks. If each started from init, it would be one chain of additions, and each
+// addition would be rounded to the size of the whole. All strides count numbers.
 type Block struct {
 	A            [Rows]*float32 // where each row starts
 	B            *float32       // b[0]
