@@ -3,6 +3,7 @@ package bench
 import (
 	"fmt"
 	"io"
+	"math"
 	"text/tabwriter"
 )
 
@@ -19,12 +20,23 @@ func Verdict(old, new Time) string {
 	return "same"
 }
 
+// passNames are the passes of a report, in its order.
+var passNames = [...]string{"forward", "backward", "update"}
+
+// Of says, as an error, that the report is of other work than this.
+func (r *Report) Of(net string, batch int, forward bool) error {
+	if r.Net == net && r.Batch == batch && r.Forward == forward {
+		return nil
+	}
+	return fmt.Errorf("the older report is of %s, batch %d%s, and this one of %s, batch %d%s: measure the same",
+		r.Net, r.Batch, alone(r.Forward), net, batch, alone(forward))
+}
+
 // Compare prints what became faster and slower since an older report, which must
 // be of the same work.
 func (r *Report) Compare(w io.Writer, old *Report) error {
-	if old.Net != r.Net || old.Batch != r.Batch || old.Forward != r.Forward {
-		return fmt.Errorf("the older report is of %s, batch %d%s, and this one of %s, batch %d%s: measure the same",
-			old.Net, old.Batch, alone(old.Forward), r.Net, r.Batch, alone(r.Forward))
+	if err := old.Of(r.Net, r.Batch, r.Forward); err != nil {
+		return err
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, of := range []struct{ what, old, new string }{
@@ -37,10 +49,14 @@ func (r *Report) Compare(w io.Writer, old *Report) error {
 	}
 	fmt.Fprint(t, "\n\t\t\tms then\tms now\tratio\t\n")
 	line := func(layer, pass, what string, old, new Time) {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%.3f\t%.3f\t%.2f\t%s\t\n", layer, pass, what, old.Median, new.Median, new.Median/old.Median, Verdict(old, new))
+		ratio := "" // of a time that no clock can have measured, there is none
+		if by := new.Median / old.Median; by <= math.MaxFloat64 {
+			ratio = fmt.Sprintf("%.2f", by)
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%.3f\t%.3f\t%s\t%s\t\n", layer, pass, what, old.Median, new.Median, ratio, Verdict(old, new))
 	}
 	line("step", "", "", old.Step, r.Step)
-	for i, name := range []string{"forward", "backward", "update"} {
+	for i, name := range passNames {
 		if i < len(old.Passes) && i < len(r.Passes) && !(r.Forward && i > 0) {
 			line(name, "", "", old.Passes[i], r.Passes[i])
 		}

@@ -17,7 +17,7 @@ func (r *Report) Write(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(t, "%s of %s, batch %d, on %s (%s); %d cores, %s\n", what, r.Net, r.Batch, r.Device, r.Precision, r.Cores, r.BLAS)
 	fmt.Fprintf(t, "%.1f images/s; medians of %d rounds, with the fastest and the slowest\n\n", r.ImagesPerSecond, r.Rounds)
-	for i, name := range []string{"forward", "backward", "update"} {
+	for i, name := range passNames {
 		if !r.Forward || i == 0 {
 			fmt.Fprintf(t, "%s\t%s ms\t\n", name, r.Passes[i])
 		}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"runtime"
 	"time"
 
@@ -48,14 +47,17 @@ func benchAction(c *cli.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	batch := cmp.Or(c.Int("batch"), net.Train.Batch)
 	var old *bench.Report
 	if path := c.String("compare"); path != "" {
-		b, err := os.ReadFile(path)
+		if c.Bool("json") {
+			return usagef("-compare prints a table, and -json a report: leave one out")
+		}
+		if old, err = bench.ReadReport(path); err == nil {
+			err = old.Of(net.Name, batch, c.Bool("forward"))
+		}
 		if err != nil {
 			return usageError{err}
-		}
-		if err := json.Unmarshal(b, &old); err != nil {
-			return usageError{fmt.Errorf("%s: %w; give a file that alexnet bench -json wrote", path, err)}
 		}
 	}
 	on, err := openDevices(c)
@@ -65,7 +67,7 @@ func benchAction(c *cli.Context) (err error) {
 	defer func() { err = errors.Join(err, on.Close()) }()
 	measuring := newProgress(c.App.ErrWriter, "measuring", "rounds")
 	r, err := bench.Run(c.Context, bench.Options{
-		Net: net, Placement: on.Placement, Batch: cmp.Or(c.Int("batch"), net.Train.Batch), Forward: c.Bool("forward"), Whole: c.Bool("whole"),
+		Net: net, Placement: on.Placement, Batch: batch, Forward: c.Bool("forward"), Whole: c.Bool("whole"),
 		Precision: c.String("precision"), Rounds: c.Int("rounds"), Progress: measuring.update,
 	})
 	measuring.end()

@@ -263,8 +263,14 @@ func TestBench(t *testing.T) {
 	}
 	out, _ = alexnet(t, 0, "bench", "-config", config, "-batch", "8", "-rounds", "2", "-whole", "-compare", old)
 	contains(t, out, "ms then", "ms now", "step", "backward")
-	_, errs := alexnet(t, 1, "bench", "-config", config, "-batch", "4", "-rounds", "1", "-whole", "-compare", old)
+	// What cannot be compared is found before anything is measured.
+	_, errs := alexnet(t, 2, "bench", "-config", config, "-batch", "4", "-compare", old)
 	contains(t, errs, "batch 8", "batch 4")
+	if strings.Contains(errs, "measuring") {
+		t.Errorf("it was measured first:\n%s", errs)
+	}
+	_, errs = alexnet(t, 2, "bench", "-config", config, "-batch", "8", "-compare", old, "-json")
+	contains(t, errs, "leave one out")
 }
 
 func TestEstimate(t *testing.T) {
