@@ -6,10 +6,9 @@ import (
 	"testing"
 )
 
-// FuzzHeader wants of an accepted header that its tensors fill the file and no more,
-// so that its claims cost no memory, and that it reads the same when it is written
-// again. The file's length and the numbers are always sound, which FuzzDecode seldom
-// finds by itself.
+// FuzzHeader wants the tensors of an accepted header to fill the file and no more: a
+// false claim costs no memory. Written again, the file reads the same. Here the length
+// of the header and the numbers are always sound. FuzzDecode seldom finds such a file.
 func FuzzHeader(f *testing.F) {
 	c, bytes := sample(), 0
 	for _, t := range c.Tensors {

@@ -34,10 +34,10 @@ const (
 // An end is what happens to a training before it is done.
 type end struct {
 	name   string
-	before func(*session) error // it starts, if not nil
-	at     func(*session) error // a moment while it goes on, if not nil
-	saves  bool                 // its last step must be saved
-	full   bool                 // the line of its last step may be lost
+	before func(*session) error // done before the program starts, if not nil
+	at     func(*session) error // done at a random moment, if not nil
+	saves  bool                 // the last step must be saved
+	full   bool                 // the line of the last step may be lost
 }
 
 var ends = []end{
@@ -74,7 +74,7 @@ func copyData(s *session) error {
 func flip(s *session, split string) error {
 	shards, err := filepath.Glob(filepath.Join(s.data, split+"-*.rec"))
 	if err != nil || len(shards) == 0 {
-		return fmt.Errorf("%s has no shards of %s: %w", s.data, split, err)
+		return errors.Join(err, fmt.Errorf("%s has no shards of %s", s.data, split))
 	}
 	f, err := os.OpenFile(shards[0], os.O_RDWR, 0)
 	if err != nil {
@@ -176,7 +176,7 @@ func TestRandomEnds(t *testing.T) {
 	}
 	seed, runs := number(endsSeed, rand.Uint64()), number(endsRuns, 0)
 	again := fmt.Sprintf("%s=%d go test ./cmd/alexnet", endsSeed, seed)
-	ways, most := ends[:len(ends)-1], 2 // ends of a training
+	ways, most := ends[:len(ends)-1], 2 // most ends of a training
 	dir, config, _ := files(t)
 	data := filepath.Join(dir, "more")
 	alexnet(t, 0, "pack", "shapes", "-train", "800", "-test", "100", "-out", data)
