@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 
 	"alexnet/dnn"
+	"alexnet/internal/raw"
 	"alexnet/loader"
 	"alexnet/plan"
 )
@@ -88,14 +90,28 @@ func predict(ctx context.Context, device dnn.Device, r *plan.Runner, p *plan.Pro
 	return average(ctx, r, p, h, batches, views, each)
 }
 
+// finite returns an error if what a network or a layer made of an image is not finite.
+// Its weights are: checkpoints are read and saved only so.
+func finite(out []float32, image int64, of string) error {
+	if i := raw.FirstNotFinite(out); i >= 0 {
+		return divergence{fmt.Errorf("image %d: output %d of %s is %g: the weights are so large that it overflows, as after a training that diverged; take an earlier checkpoint",
+			image, i, of, out[i])}
+	}
+	return nil
+}
+
 // average calls each with every image's logits, averaged over its views.
 func average(ctx context.Context, r *plan.Runner, p *plan.Program, h *host, from batches, views int,
 	each func(image int64, label int32, logits []float64)) error {
 	classes := p.Net.Classes()
 	logits, sum, seen := make([]float64, classes), newMixture(classes), 0
 	return forward(ctx, r, p, h, from, func(row int, image int64, label int32) error {
-		for c := range logits {
-			logits[c] = float64(h.logits[row*classes+c])
+		out := h.logits[row*classes:][:classes]
+		if err := finite(out, image, p.Net.Name); err != nil {
+			return err
+		}
+		for c, v := range out {
+			logits[c] = float64(v)
 		}
 		if views > 1 {
 			sum.add(0, logits, 1)

@@ -90,6 +90,9 @@ func (f *Features) each(ctx context.Context, from batches, each func(int64, int3
 			for c, out := range outputs {
 				copy(features[c*part:], out[row*part:][:part])
 			}
+			if err := finite(features, image, f.Layer); err != nil {
+				return err
+			}
 			return each(image, label, features)
 		},
 		func() error {
