@@ -11,9 +11,9 @@ import (
 	"alexnet/internal/raw"
 )
 
-// checksumsKey is the key in __metadata__ of the file's checksums: those of the
-// header and of each tensor, in the order of the header. Each is a CRC-32C in 8
-// hexadecimal digits, and a space stands between two. The digits of the header's
+// checksumsKey is the key of the file's checksums in __metadata__. The header's
+// stands first, and then each tensor's, in the order of the header. Each is a CRC-32C
+// in 8 hexadecimal digits, and a space stands between two. The digits of the header's
 // own checksum count as zeros in it.
 const checksumsKey = "crc32c"
 

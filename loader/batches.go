@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -223,10 +224,10 @@ func (b *Batches) start(ctx context.Context) error {
 	b.done = make(chan struct{})
 	var work sync.WaitGroup
 	for range workers() {
-		work.Go(func() { b.work(ctx) })
+		work.Go(func() { b.guard(func() { b.work(ctx) }) })
 	}
 	go func() {
-		b.plan(ctx)
+		b.guard(func() { b.plan(ctx) })
 		close(b.jobs)
 		work.Wait()
 		if b.err = context.Cause(ctx); b.err == nil {
@@ -237,6 +238,17 @@ func (b *Batches) start(ctx context.Context) error {
 		close(b.done)
 	}()
 	return nil
+}
+
+// guard makes a panic the error of the batches: whoever reads them can save first what
+// it has.
+func (b *Batches) guard(f func()) {
+	defer func() {
+		if v := recover(); v != nil {
+			b.stop(fmt.Errorf("panic in the loader: %v\n%s", v, debug.Stack()))
+		}
+	}()
+	f()
 }
 
 // plan gives the groups to the workers, in order.

@@ -107,8 +107,8 @@ func (r *run) mean() checkpoint.Tensor {
 	return meanOf(r.Net.Data.Mean, r.Set.Mean(), r.Set.RGB(), info.Height, info.Width)
 }
 
-// restore takes tensors and state from a checkpoint of the run, and reports whether
-// they are others than those of the newest one: it was not taken, or Net changes a
+// restore takes tensors and state from a checkpoint of the run. It reports whether
+// the newest checkpoint has another state: another one was taken, or Net changes a
 // setting. A run that was stopped before its first checkpoint starts anew.
 func (r *run) restore() (changed bool, err error) {
 	dir := r.path(filepath.Dir(Newest))

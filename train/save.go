@@ -129,8 +129,8 @@ func (r *run) keepPrevious() error {
 	return err
 }
 
-// link gives a file another name as well, in the place of what had that name.
-// Under it the file stays when the first name is given to a newer one.
+// link gives a file a second name. It replaces what had that name. The file keeps the
+// second name when the first one is given to a newer file.
 func link(path, name string) error {
 	temporary := name + linking
 	if err := removeIfThere(temporary); err != nil {

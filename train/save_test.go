@@ -41,8 +41,8 @@ func newest(t *testing.T, dir string) *checkpoint.Checkpoint {
 	return c
 }
 
-// recorded returns the lines of a run that hold what every run of its kind must
-// repeat: those of tests and changes.
+// recorded returns a run's lines of tests and changes, without times: every run of
+// its kind must repeat them.
 func recorded(t *testing.T, dir string) (list []metrics.Metric) {
 	t.Helper()
 	all, err := metrics.Read(filepath.Join(dir, MetricsFile))
@@ -107,6 +107,10 @@ func TestFailuresSave(t *testing.T) {
 				}
 			}
 		}, func(string) {}, 5},
+		{"a panic in the loader", func(c *Config, dir string) {
+			damageShard(t, dir, "train")
+			c.Set.SkipDamage(func(error, int) { panic(errBroken) })
+		}, func(dir string) { damageShard(t, dir, "train") }, -1},
 		{"a panic in a test", func(c *Config, _ string) {
 			c.Testing = func(int64, int64) { panic(errBroken) }
 		}, func(string) {}, perPass},

@@ -55,7 +55,7 @@ func TestPlateauCountsPasses(t *testing.T) {
 	for passes := 3; passes <= 15; passes += 3 {
 		s.tested(settings, 0.5, passes)
 		s.Tested = passes
-		// The lowest error is that of pass 3, and pass 12 is the first 7 passes or more behind it.
+		// Pass 3 has the lowest error, and pass 12 comes 9 passes after it.
 		if want := passes >= 12; (s.Divided == 1) != want {
 			t.Errorf("after %d passes the rate was divided %d times", passes, s.Divided)
 		}

@@ -29,9 +29,9 @@ func (s stopped) Error() string { return "stopped by a signal: " + s.String() }
 func (s stopped) status() int { return 128 + int(s.Signal) }
 
 // untilSignal returns a context that ends at the first signal, with a [stopped] as
-// its cause, and a function that gives the signals back: after it the context knows
-// of every signal that came. A signal that the program was started to ignore, as by
-// nohup, stays ignored.
+// its cause. The function gives the signals back. After it the context knows of every
+// signal that came. A signal that the program was started to ignore, as by nohup,
+// stays ignored.
 func untilSignal(parent context.Context) (ctx context.Context, release func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	received := make(chan os.Signal, len(interrupts)+len(losses))
