@@ -1,13 +1,16 @@
 package train
 
 import (
+	"fmt"
 	"math"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
 	"alexnet/dsl"
+	"alexnet/internal/metrics"
 	"alexnet/model"
 )
 
@@ -59,6 +62,31 @@ func TestPlateauCountsPasses(t *testing.T) {
 		if want := passes >= 12; (s.Divided == 1) != want {
 			t.Errorf("after %d passes the rate was divided %d times", passes, s.Divided)
 		}
+	}
+}
+
+// TestBatchOfSeveralPasses: it is told, its passes are numbered as they end, and the
+// plateau counts them.
+func TestBatchOfSeveralPasses(t *testing.T) {
+	net, set, devices := open(t, "cpu")
+	var told, changes []string
+	var epochs []float64
+	c := config(t, net, set, devices, func(m metrics.Metric) {
+		switch m.Kind {
+		case metrics.Test:
+			epochs = append(epochs, m.Epoch)
+		case metrics.Change:
+			changes = append(changes, m.Why)
+		}
+	})
+	c.Message = func(format string, args ...any) { told = append(told, fmt.Sprintf(format, args...)) }
+	setText(t, &c, strings.Replace(tiny, "batch 8\npasses 2\nrate 0.001", "batch 225\npasses 10\nrate 1e-30\ndivide 10 plateau 5 times 1", 1))
+	check(t, Run(t.Context(), c))
+	if len(told) != 1 || !strings.Contains(told[0], "a batch of 225 images holds the 90 training images of ") {
+		t.Errorf("told: %v", told)
+	}
+	if !slices.Equal(epochs, []float64{2.5, 5, 7.5, 10}) || !slices.Equal(changes, []string{"on a plateau of the test error"}) {
+		t.Errorf("tests after %v passes, changes %q", epochs, changes)
 	}
 }
 
