@@ -20,8 +20,8 @@ const (
 	simRuns = 3 // launched one after the other without waiting for any
 	// simBatch is one with which tensors that share memory, as the plan sees it, share
 	// bytes that steps of different streams use: else a wait for them would be missed
-	// by nobody.
-	simBatch = 6
+	// by nobody. Four replicas can share it.
+	simBatch = 8
 )
 
 // compileFor plans for a count of devices, sim:a and so on.

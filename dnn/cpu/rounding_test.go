@@ -9,6 +9,7 @@ import (
 	"alexnet/dnn"
 	"alexnet/dnn/cpu/tile"
 	"alexnet/internal/reference"
+	"alexnet/internal/testenv"
 
 	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/blas32"
@@ -73,6 +74,9 @@ func TestLongProducts(t *testing.T) {
 // TestLongSums: what layers sum over channels, windows, places and images is as near to
 // float64, whichever product and whichever way to convolve they use.
 func TestLongSums(t *testing.T) {
+	if testenv.Race {
+		t.Skip("it takes long with the race detector")
+	}
 	full := func(f dnn.Full) dnn.Conv { f.Groups = 1; return reference.FullAsConv(f) }
 	for which, c := range map[string]dnn.Conv{
 		"channels": {Batch: 2, Groups: 1, In: dnn.Shape{C: 1400, H: 4, W: 4}, Out: dnn.Shape{C: 18, H: 2, W: 2}, Window: dnn.Window{H: 3, W: 3, Stride: 1}},
