@@ -87,6 +87,45 @@ func TestWork(t *testing.T) {
 	}
 }
 
+// TestLosses: a CPU and a simulated GPU have the same losses, the step at the rate
+// changes them, and afterwards the weights are as they were.
+func TestLosses(t *testing.T) {
+	net := read(t, "../nets/shapes.net")
+	var first []float64
+	for _, list := range []string{"cpu", "sim:0"} {
+		on := open(t, list)
+		s, err := NewStep(t.Context(), net, on, plan.Options{Batch: 4})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			losses, err := s.Losses(t.Context(), 1)
+			if err != nil || len(losses) != 2 || math.Abs(losses[1]-losses[0]) < 1e-4 {
+				t.Fatal(list, losses, err)
+			}
+			if first == nil {
+				first = losses
+			}
+			for i, want := range first {
+				if math.Abs(losses[i]-want) > 1e-5*want {
+					t.Errorf("%s: losses %v, want %v", list, losses, first)
+				}
+			}
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	forward, err := NewStep(t.Context(), net, open(t, "cpu"), plan.Options{Batch: 4, Mode: plan.Test})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer forward.Close()
+	if losses, err := forward.Losses(t.Context(), 1); err != nil || len(losses) != 1 || math.Abs(losses[0]-first[0]) > 1e-5*first[0] {
+		t.Errorf("forward alone: %v, %v; want the first of %v", losses, err, first)
+	}
+}
+
 // TestRun: every operation is timed, parts add up to about the whole, and what is
 // printed and written has it all.
 func TestRun(t *testing.T) {

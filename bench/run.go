@@ -81,6 +81,12 @@ type Report struct {
 	StepMS          float64 `json:"step_ms"` // of the whole, with nothing waited for in between
 	ImagesPerSecond float64 `json:"images_per_second"`
 
+	// Losses of the first step, at the network's rate for all layers, and after it.
+	// Whoever starts from [Weights] and [Pixels], with label i modulo the classes for
+	// image i, has the same on one device but for rounding and dropout. -forward has the
+	// first alone.
+	Losses []float64 `json:"losses"`
+
 	Repeats int `json:"repeats"` // steps that were issued between two waits
 
 	Graphs [2]int `json:"graphs"` // how many runs of operations were launched as a CUDA graph, and of how many
@@ -111,6 +117,9 @@ func Run(ctx context.Context, o Options) (_ *Report, err error) {
 	}
 	for _, d := range s.Program.Devices {
 		r.Memory = append(r.Memory, Memory{d.Name, d.State, d.Work})
+	}
+	if r.Losses, err = s.Losses(ctx, o.Net.Train.Rate); err != nil {
+		return nil, err
 	}
 	steps, err := r.rounds(ctx, s, o)
 	if err != nil {

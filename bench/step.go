@@ -9,6 +9,7 @@ package bench
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"alexnet/dnn"
 	"alexnet/internal/philox"
@@ -46,8 +47,7 @@ func NewStep(ctx context.Context, net *model.Net, on plan.Placement, o plan.Opti
 	return s, s.fill(ctx)
 }
 
-// takeHost makes the host's side, in memory that the device copies from fastest,
-// with so low a rate that the weights stay small.
+// takeHost makes the host's side, in memory that the device copies from fastest.
 func (s *Step) takeHost(device dnn.Device) error {
 	p := s.Program
 	for slot, bytes := range map[plan.Slot]int64{
@@ -66,30 +66,52 @@ func (s *Step) takeHost(device dnn.Device) error {
 		s.host[slot] = h.Bytes()
 		clear(s.host[slot])
 	}
-	numbers := philox.NewStream(1, philox.Draw, 0, 0)
-	for i := range s.host[plan.Pixels] {
-		s.host[plan.Pixels][i] = byte(numbers.Uint32())
-	}
+	Pixels(s.host[plan.Pixels])
 	labels := raw.Numbers[int32](s.host[plan.Labels])
 	for i := range labels {
 		labels[i] = int32(i % p.Net.Classes())
 	}
-	const rate = 1e-6
-	for i, control := 1, raw.Numbers[float32](s.host[plan.Control]); i < len(control); i++ {
-		control[i] = rate
-	}
+	s.setRate(lowRate)
 	return nil
 }
 
-// fill makes the weights and the mean.
-func (s *Step) fill(ctx context.Context) error {
-	normals := make([]float32, 1<<20) // again and again: to draw all would take longer than the measurement
+// lowRate keeps the weights small, however many steps are timed.
+const lowRate = 1e-6
+
+// setRate sets the rate of all layers for the steps that are issued next. Wait for
+// the earlier ones first.
+func (s *Step) setRate(rate float32) {
+	for i, control := 1, raw.Numbers[float32](s.host[plan.Control]); i < len(control); i++ {
+		control[i] = rate
+	}
+}
+
+// Pixels fills p with the noise that a step has for images, [batch, height, width,
+// channels]. A smaller batch has the first images of a larger one.
+func Pixels(p []byte) {
+	numbers := philox.NewStream(1, philox.Draw, 0, 0)
+	for i := range p {
+		p[i] = byte(numbers.Uint32())
+	}
+}
+
+// Weights returns the numbers that fill each weight tensor and each bias of a step,
+// from the first on. A longer tensor repeats them: to draw all would take longer than
+// the measurement.
+func Weights() []float32 {
+	normals := make([]float32, 1<<20)
 	philox.Normals(normals, 0.01, 1, philox.Init, 0)
+	return normals
+}
+
+// fill makes the weights and the mean, and clears the momentum.
+func (s *Step) fill(ctx context.Context) error {
+	normals := Weights()
 	p := s.Program
 	for d := range p.Devices {
 		for _, param := range p.Params(d) {
 			data := make([]float32, p.Devices[d].Tensors[param.Tensor].Bytes/4)
-			for n := 0; n < len(data); n += len(normals) {
+			for n := 0; n < len(data) && !strings.HasPrefix(param.Name, "momentum."); n += len(normals) {
 				copy(data[n:], normals)
 			}
 			if err := s.runner.Write(ctx, p, d, param.Tensor, raw.Bytes(data)); err != nil {
@@ -112,6 +134,36 @@ func (s *Step) Launch(ctx context.Context, first, end int) error {
 // Repeat issues one step of the program several times; see [plan.Runner.Repeat].
 func (s *Step) Repeat(ctx context.Context, step, times int) error {
 	return s.runner.Repeat(ctx, s.Program, step, times, &s.host)
+}
+
+// Losses returns the mean loss of the first step at that rate and, unless the
+// program is of a test, the loss after it. Then the weights are as they were.
+func (s *Step) Losses(ctx context.Context, rate float64) (losses []float64, err error) {
+	steps := 1
+	if s.Program.Mode == plan.Train {
+		steps = 2
+	}
+	s.setRate(float32(rate))
+	for range steps {
+		err := s.Launch(ctx, 0, len(s.Program.Steps))
+		if err := errors.Join(err, s.Wait(ctx)); err != nil {
+			return nil, err
+		}
+		losses = append(losses, s.loss())
+	}
+	s.setRate(lowRate)
+	return losses, s.fill(ctx)
+}
+
+// loss returns the mean loss of the last step that was waited for.
+func (s *Step) loss() float64 {
+	var sum float64
+	for i, v := range raw.Numbers[float32](s.host[plan.Stats]) {
+		if i%dnn.StatFloats == dnn.StatLoss {
+			sum += float64(v)
+		}
+	}
+	return sum / float64(s.Program.Batch)
 }
 
 // Wait waits for all that was issued.
