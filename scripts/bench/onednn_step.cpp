@@ -1,6 +1,6 @@
 // A training step, or a forward pass, of alexnet.net with its columns merged, by oneDNN 2 on the CPU.
 //
-//     onednn_step BATCH STEPS WEIGHTS PIXELS auto|direct [forward]
+//     onednn_step BATCH STEPS WEIGHTS PIXELS RATE auto|direct [forward]
 //
 // prints images per second as one JSON line. "auto" lets oneDNN choose Winograd's convolution. The
 // arguments, the checked steps and the line are those of pytorch_step.py. Built with
@@ -32,7 +32,7 @@ static stream queue(cpu);
 static bool training, dropping = false;
 static algorithm convolution;
 static std::vector<float> numbers;  // that parameters are filled with
-static float rate = 0.3f;           // of the step that is checked
+static float rate;
 
 static std::vector<std::function<void()>> ops;    // of a step, in their order
 static std::vector<std::function<void()>> plans;  // each adds the backward operations of a layer
@@ -262,10 +262,11 @@ static std::vector<T> content(const char* path, size_t most) {
 }
 
 int main(int argc, char** argv) try {
-    if (argc < 6) throw std::runtime_error("want BATCH STEPS WEIGHTS PIXELS auto|direct [forward]");
+    if (argc < 7) throw std::runtime_error("want BATCH STEPS WEIGHTS PIXELS RATE auto|direct [forward]");
     const long batch = std::atol(argv[1]), steps = std::atol(argv[2]), side = 224;
-    training = argc == 6;
-    convolution = argv[5] == std::string("direct") ? algorithm::convolution_direct : algorithm::convolution_auto;
+    training = argc == 7;
+    convolution = argv[6] == std::string("direct") ? algorithm::convolution_direct : algorithm::convolution_auto;
+    rate = std::atof(argv[5]);
     omp_set_num_threads(omp_get_num_procs());
     numbers = content<float>(argv[3], 1 << 20);
     auto pixels = content<unsigned char>(argv[4], batch * side * side * 3);
@@ -294,7 +295,7 @@ int main(int argc, char** argv) try {
         step();
         losses += ", " + std::to_string(loss);
     }
-    rate = 1e-6f;
+    rate = 1e-6f;  // so that the weights stay small
     dropping = training;
     std::vector<double> took;
     for (long i = 0; i < steps; i++) {

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """A training step, or a forward pass, of one of alexnet's networks in PyTorch, on the CPU.
 
-    pytorch_step.py alexnet 32 WEIGHTS PIXELS             images per second, as one JSON line
-    pytorch_step.py cifar10-quick 128 WEIGHTS PIXELS --forward
+    pytorch_step.py alexnet 32 WEIGHTS PIXELS RATE             images per second, as one JSON line
+    pytorch_step.py cifar10-quick 128 WEIGHTS PIXELS RATE --forward
 
 The layers are those of alexnet.net with its columns merged (groups in conv2, conv4 and conv5, and
 norms of half of the maps) and of nets/cifar10-quick.net. WEIGHTS has float32 numbers; each
@@ -10,8 +10,8 @@ parameter is filled with them from their beginning, and again when they end. PIX
 pixel, images one after the other, channels last. Image i has the label i modulo the count of classes.
 
 First come the steps that are checked, without dropout: "losses" has the loss with these weights, and
-unless --forward is given the loss after one step. Then the clock starts. The figure is the median of
-the steps that follow.
+unless --forward is given the loss after one step at RATE. Then the clock starts. The figure is the
+median of the steps that follow.
 """
 
 import argparse
@@ -100,6 +100,7 @@ def main():
     parser.add_argument("batch", type=int)
     parser.add_argument("weights")
     parser.add_argument("pixels")
+    parser.add_argument("rate", type=float)
     parser.add_argument("--forward", action="store_true", help="the forward pass of a test alone")
     parser.add_argument("--steps", type=int, default=5, help="that count")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
@@ -113,7 +114,7 @@ def main():
     x = x.view(args.batch, side, side, 3).permute(0, 3, 1, 2).float().contiguous()
     labels = torch.arange(args.batch) % classes
     criterion = nn.CrossEntropyLoss()
-    optimizer = torch.optim.SGD(net.parameters(), lr=1e-6, momentum=0.9, weight_decay=5e-4)
+    optimizer = torch.optim.SGD(net.parameters(), lr=args.rate, momentum=0.9, weight_decay=5e-4)
 
     def step():
         optimizer.zero_grad(set_to_none=True)
@@ -129,6 +130,7 @@ def main():
     net.eval()
     losses = [forward()] if args.forward else [step(), forward()]
     net.train(not args.forward)
+    optimizer.param_groups[0]["lr"] = 1e-6  # so that the weights stay small
     took = []
     for _ in range(args.steps):
         start = time.perf_counter()
@@ -137,7 +139,7 @@ def main():
     print(json.dumps({
         "images_per_second": args.batch / statistics.median(took), "losses": losses,
         "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-        "torch": torch.__version__, "threads": torch.get_num_threads(), "matrix_products": blas(),
+        "version": torch.__version__, "threads": torch.get_num_threads(), "matrix_products": blas(),
     }))
 
 

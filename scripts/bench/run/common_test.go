@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"math"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -23,6 +22,9 @@ func TestRatio(t *testing.T) {
 	}
 }
 
+// alone is a machine on which nothing else runs.
+func alone(t *testing.T) *quiet { return &quiet{log: t.Output()} }
+
 func TestAlternate(t *testing.T) {
 	var order []string
 	bad := errors.New("out of luck")
@@ -37,7 +39,7 @@ func TestAlternate(t *testing.T) {
 			return f, nil
 		}}
 	}
-	got, err := alternate(t.Context(), 3, []measurement{measured("a", 3, 1, 2), measured("b", 4, 5, 6)}, t.Output())
+	got, err := alternate(t.Context(), 3, []measurement{measured("a", 3, 1, 2), measured("b", 4, 5, 6)}, alone(t))
 	want := []Series{{"a", 2, 1, 3, []float64{3, 1, 2}}, {"b", 5, 4, 6, []float64{4, 5, 6}}}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%v, %v; want %v", got, err, want)
@@ -45,11 +47,11 @@ func TestAlternate(t *testing.T) {
 	if s := strings.Join(order, ""); s != "abbaab" {
 		t.Errorf("the order was %s", s)
 	}
-	_, err = alternate(t.Context(), 2, []measurement{measured("a", 1)}, t.Output())
+	_, err = alternate(t.Context(), 2, []measurement{measured("a", 1)}, alone(t))
 	if !errors.Is(err, bad) || err.Error() != "round 2, a: out of luck" {
 		t.Error(err)
 	}
-	if _, err = alternate(t.Context(), 1, []measurement{measured("a", 0)}, t.Output()); err == nil {
+	if _, err = alternate(t.Context(), 1, []measurement{measured("a", 0)}, alone(t)); err == nil {
 		t.Error("a speed of 0 was taken for one")
 	}
 }
@@ -126,23 +128,6 @@ func TestWorkFolder(t *testing.T) {
 	}
 }
 
-func TestBusy(t *testing.T) {
-	const before = "100 0 50 1000 10 0 5 1 0 0"
-	for after, want := range map[string]float64{
-		"110 10 60 1100 80 0 5 1 0 0":   0.15,
-		"100 0 50 1050 10 10 15 31 9 9": 0.5,
-	} {
-		if got, err := busy(before, after); err != nil || math.Abs(got-want) > 1e-9 {
-			t.Errorf("%s: %g, %v; want %g", after, got, err, want)
-		}
-	}
-	for _, bad := range []string{"", before, "a 0 0 0 0 0 0 0"} {
-		if got, err := busy(before, bad); err == nil {
-			t.Errorf("%q gives %g", bad, got)
-		}
-	}
-}
-
 func TestTable(t *testing.T) {
 	var b bytes.Buffer
 	table(&b, []string{"a", "b"}, []any{"x|y", 1.5}, []any{nil, 2})
@@ -159,6 +144,9 @@ func TestUsage(t *testing.T) {
 		"-rounds 0: want":               "cifar -rounds 0",
 		"-steps 0: want":                "alexnet -steps 0",
 		"what is \"z\"?":                "scaling z",
+		"-others -1: want":              "cifar -others -1",
+		"-others NaN: want":             "scaling -others NaN",
+		"-others 1e+09: want":           "loader -images . -others 1e9",
 		"-batches 1,x":                  "alexnet -batches 1,x",
 		"what is \"y\"?":                "cifar y",
 		"Give -images FOLDER|TAR":       "loader",

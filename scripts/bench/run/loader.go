@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,7 +10,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"time"
 
 	"alexnet/internal/process"
 	"alexnet/loader/record"
@@ -29,6 +29,7 @@ var loaderCommand = &cli.Command{
 		&cli.Float64Flag{Name: "seconds", Value: 5, Usage: "how long a measurement takes, after a second that does not count (`S`)"},
 		&cli.Int64Flag{Name: "larger-than", DefaultText: "the last-level cache", Usage: "repeat the images until, packed raw, they take more than `MIB`"},
 		&cli.StringFlag{Name: "python", DefaultText: strings.Join(pythons, ", then "), Usage: "the `PROGRAM` that has torch, PIL and numpy; none leaves PyTorch out"},
+		othersFlag(),
 		&cli.StringFlag{Name: "work", DefaultText: "a temporary one, removed at the end", Usage: "keep what is made in a new `FOLDER`"},
 		&cli.StringFlag{Name: "out", DefaultText: "bench/results of the source", Usage: "`FOLDER` that the two files go into"},
 	},
@@ -56,6 +57,7 @@ type loaderBench struct {
 	seconds                         float64
 	largerThan                      int64 // bytes
 	log                             io.Writer
+	quiet                           *quiet
 
 	program string // alexnet
 	result  *LoaderResult
@@ -67,7 +69,7 @@ func newLoaderBench(c *cli.Context) (*loaderBench, error) {
 		root: c.String("root"), images: c.String("images"), python: c.String("python"), out: c.String("out"),
 		rounds: c.Int("rounds"), seconds: c.Float64("seconds"), largerThan: c.Int64("larger-than") << 20, log: c.App.ErrWriter,
 		result: &LoaderResult{
-			Result: Result{Benchmark: "loader", Date: time.Now().Format(time.DateOnly), Machine: look()},
+			Result: newResult("loader"),
 			Notes:  []string{}, // in JSON a list, too, if there are none
 		},
 	}
@@ -83,15 +85,20 @@ func newLoaderBench(c *cli.Context) (*loaderBench, error) {
 	case c.IsSet("larger-than") && (c.Int64("larger-than") < 1 || c.Int64("larger-than") > 1<<20):
 		return nil, usagef("-larger-than %d: want from 1 to %d MiB", c.Int64("larger-than"), 1<<20)
 	}
+	b.largerThan = cmp.Or(b.largerThan, b.result.Machine.Cache)
 	if b.largerThan == 0 {
-		b.largerThan = b.result.Machine.Cache
-	}
-	if b.largerThan == 0 {
-		return nil, usagef("this system does not say how large its caches are; give -larger-than MIB")
+		const large = 512 // more than the caches of the processors that this was tried on
+		b.largerThan = large << 20
+		b.result.note("The system does not say how large its caches are: %d MiB are taken for more than they hold.", large)
 	}
 	if b.out == "" {
 		b.out = filepath.Join(b.root, "bench", "results")
 	}
+	var err error
+	if b.quiet, err = newQuiet(c); err != nil {
+		return nil, err
+	}
+	b.result.Load = b.quiet.load
 	return b, nil
 }
 
@@ -100,7 +107,7 @@ func (b *loaderBench) run(ctx context.Context) (err error) {
 	python, err := choosePython(ctx, b.python, "torch, PIL, numpy")
 	switch {
 	case errors.Is(err, errNoPython):
-		fmt.Fprintf(b.log, "%v\nPyTorch is left out\n", err)
+		fmt.Fprintf(b.log, "PyTorch is left out: %v\n", err)
 		b.result.note("PyTorch was left out: there was no python3 with torch, PIL and numpy.")
 	case err != nil:
 		return err
@@ -126,11 +133,8 @@ func (b *loaderBench) run(ctx context.Context) (err error) {
 		}
 		cases = append(cases, theirs)
 	}
-	if others, err := otherWork(ctx); err == nil { // elsewhere it is not known
-		b.result.OtherWork = &others
-	}
 	b.result.Rounds, b.result.Seconds, b.result.Unit = b.rounds, b.seconds, "images/s"
-	if b.result.Cases, err = alternate(ctx, b.rounds, cases, b.log); err != nil {
+	if b.result.Cases, err = alternate(ctx, b.rounds, cases, b.quiet); err != nil {
 		return err
 	}
 	b.result.compare()
@@ -208,9 +212,9 @@ func (b *loaderBench) pytorch(ctx context.Context, python string, originals *tre
 		return m, err
 	}
 	return measurement{torch, func(ctx context.Context) (float64, error) {
-		out, err := process.Output(ctx, b.work, nil, python, script, "measure", jpegs, "--workers", "1", "--seconds", fmt.Sprint(b.seconds))
+		out, err := process.Output(ctx, b.work, torchVariables, python, script, "measure", jpegs, "--workers", "1", "--seconds", fmt.Sprint(b.seconds))
 		if err == nil {
-			b.result.PyTorch = new(PyTorch)
+			b.result.PyTorch = &PyTorch{Variables: torchVariables}
 			err = json.Unmarshal(out, b.result.PyTorch)
 		}
 		if err != nil {

@@ -43,22 +43,27 @@ func (b *loaderBench) timePacking(ctx context.Context, originals string) (bytes 
 			what = "Go's JPEG decoder"
 		}
 		b.say("packing the originals on one core with %s", what)
-		started := time.Now()
-		_, cpu, err := process.Timed(ctx, "", []string{"GOMAXPROCS=1", "ALEXNET_JPEG=" + decoder},
-			b.program, "pack", "folder", originals, "-size", "256", "-codec", "raw", "-workers", "1", "-out", out)
-		took := time.Since(started).Seconds()
-		if err != nil {
+		var made packedSet
+		var took float64
+		var cpu time.Duration
+		speed, _, err := b.quiet.measure(ctx, measurement{"packing with " + what, func(ctx context.Context) (float64, error) {
+			if err := os.RemoveAll(out); err != nil {
+				return 0, err
+			}
+			started := time.Now()
+			_, cpu, err = process.Timed(ctx, "", []string{"GOMAXPROCS=1", "ALEXNET_JPEG=" + decoder},
+				b.program, "pack", "folder", originals, "-size", "256", "-codec", "raw", "-workers", "1", "-out", out)
+			took = time.Since(started).Seconds()
+			if err == nil {
+				made, err = packed(out)
+			}
+			return float64(made.images) / took, err
+		}})
+		if err := errors.Join(err, os.RemoveAll(out)); err != nil {
 			return 0, err
 		}
-		p, err := packed(out)
-		if err != nil {
-			return 0, err
-		}
-		if err := os.RemoveAll(out); err != nil {
-			return 0, err
-		}
-		bytes = p.bytes
-		b.result.packed(Packing{decoderOf(p.prepared), p.images, took, float64(p.images) / took, cpu.Seconds() / took})
+		bytes = made.bytes
+		b.result.packed(Packing{decoderOf(made.prepared), made.images, took, speed, cpu.Seconds() / took})
 	}
 	return bytes, nil
 }

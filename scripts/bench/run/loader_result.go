@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"strings"
 )
 
 // LoaderResult is the content of the JSON file.
@@ -23,9 +24,6 @@ type LoaderResult struct {
 	Cases   []Series  `json:"cases"`
 	Ratios  []Series  `json:"ratios"`
 	Notes   []string  `json:"notes"`
-
-	// Cores that other work kept busy before the first round; nil: not known.
-	OtherWork *float64 `json:"cores_busy_with_other_work"`
 }
 
 // Packing is how fast original images were packed with one core.
@@ -55,6 +53,8 @@ type PyTorch struct {
 	Turbo   bool   `json:"libjpeg_turbo"` // PIL decodes with it
 	Workers int    `json:"workers"`
 	Batch   int    `json:"batch"`
+
+	Variables []string `json:"variables"` // that suit it
 }
 
 func (r *LoaderResult) note(format string, args ...any) {
@@ -92,10 +92,7 @@ func (r *LoaderResult) markdown() []byte {
 		if p.Turbo {
 			turbo = "with libjpeg-turbo"
 		}
-		fmt.Fprintf(&b, "- PyTorch %s, PIL %s %s, NumPy %s: 256x256 JPEG files of quality 90, decoded for every batch\n", p.Torch, p.PIL, turbo, p.NumPy)
-	}
-	if w := r.OtherWork; w != nil {
-		fmt.Fprintf(&b, "- other work kept %.1f cores busy before the first round\n", *w)
+		fmt.Fprintf(&b, "- PyTorch %s, PIL %s %s, NumPy %s: 256x256 JPEG files of quality 90, decoded for every batch, with %s\n", p.Torch, p.PIL, turbo, p.NumPy, strings.Join(p.Variables, " "))
 	}
 	for _, n := range r.Notes {
 		fmt.Fprintf(&b, "- %s\n", n)

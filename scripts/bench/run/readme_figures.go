@@ -82,7 +82,7 @@ func (m *Machine) on() string {
 	return s
 }
 
-// measuredSteps writes the steps beside PyTorch's, a table a machine.
+// measuredSteps writes the steps beside the peers', a table a machine.
 func measuredSteps(b *bytes.Buffer, dir string) error {
 	var machines []string
 	byMachine := map[string][]file[StepsResult]{}
@@ -99,21 +99,46 @@ func measuredSteps(b *bytes.Buffer, dir string) error {
 			byMachine[on] = append(byMachine[on], f)
 		}
 	}
-	if len(machines) > 0 {
-		b.WriteString("\nImages a second on CPUs, beside PyTorch with as many threads: medians of alternating rounds, and of the ratios round by round.\n")
+	if len(machines) == 0 {
+		b.WriteString("\nCPUs: no steps have been measured yet; `scripts/bench/all` does it.\n")
+		return nil
 	}
+	b.WriteString("\nImages a second on CPUs, beside others with as many threads: medians of alternating rounds, and of the ratios round by round, to the fastest of the others. " +
+		"The environment is clean, and PyTorch has the memory settings that suit it. oneDNN chooses its convolutions, Winograd's among them; \"direct\" has direct ones alone.\n")
 	for _, on := range machines {
 		var rows [][]any
-		var tables []string
+		var tables, peers, who []string
+		for _, f := range byMachine[on] {
+			for _, p := range f.result.Peers {
+				if !slices.Contains(peers, p.Name) {
+					peers, who = append(peers, p.Name), append(who, p.line())
+				}
+			}
+		}
 		for _, f := range byMachine[on] {
 			tables = append(tables, fmt.Sprintf("%s of %s at %s", f.link("table of `"+f.result.Config+"`"), f.date, f.result.revision()))
 			for i := range f.result.Cases {
 				c := &f.result.Cases[i]
-				rows = append(rows, []any{fmt.Sprintf("`%s`, %s", f.result.Config, c.name()), figure(c.Ours.Median), median(c.Theirs, figure), median(c.Ratio, twoDigits)})
+				row := []any{fmt.Sprintf("`%s`, %s", f.result.Config, c.name()), figure(c.Ours.Median)}
+				for _, name := range peers {
+					speed := ""
+					if p := c.peer(name); p != nil {
+						speed = figure(p.Theirs.Median)
+					}
+					row = append(row, speed)
+				}
+				ratio := ""
+				if p := c.strongest(); p != nil {
+					ratio = fmt.Sprintf("%s to %s", twoDigits(p.Ratio.Median), p.Name)
+				}
+				rows = append(rows, append(row, ratio))
 			}
 		}
 		fmt.Fprintf(b, "\n%s (%s):\n", on, strings.Join(tables, ", "))
-		table(b, []string{"images/s", "alexnet", "PyTorch", "ratio"}, rows...)
+		table(b, append(append([]string{"images/s", "alexnet"}, peers...), "ratio"), rows...)
+		if len(who) > 0 {
+			fmt.Fprintf(b, "\n%s.\n", strings.Join(who, "; "))
+		}
 	}
 	return nil
 }
@@ -275,12 +300,4 @@ func percent(v float64) string {
 		return ""
 	}
 	return fmt.Sprintf("%.0f%%", 100*v)
-}
-
-// median writes that of a series that may not be there.
-func median(s *Series, format func(float64) string) string {
-	if s == nil {
-		return ""
-	}
-	return format(s.Median)
 }

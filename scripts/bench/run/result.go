@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"alexnet/internal/measure"
 
@@ -20,6 +21,14 @@ type Result struct {
 	Date      string  `json:"date"`
 	Commit    string  `json:"commit"`
 	Machine   Machine `json:"machine"`
+
+	Unset []string `json:"variables_unset"` // names, for this program and all that it started
+	Load  *Load    `json:"load"`            // nil: not known
+}
+
+// newResult cleans the environment and looks at the machine.
+func newResult(benchmark string) Result {
+	return Result{Benchmark: benchmark, Date: time.Now().Format(time.DateOnly), Machine: look(), Unset: cleanEnvironment()}
 }
 
 // fileName returns the name of the result's files, without what tells them apart:

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"time"
 
 	"alexnet/bench"
 	"alexnet/internal/process"
@@ -99,12 +98,13 @@ var scalingCommand = &cli.Command{
 		"same name.",
 	Flags: []cli.Flag{
 		&cli.IntFlag{Name: "rounds", Value: 3, Usage: "measure each point `N` times"},
+		othersFlag(),
 		&cli.StringFlag{Name: "config", DefaultText: "alexnet.net of the source", Usage: "`FILE` of a network with alexnet.net's layers"},
 		&cli.StringFlag{Name: "out", DefaultText: "bench/results of the source", Usage: "`FOLDER` that the files go into"},
 	},
 	Action: func(c *cli.Context) (err error) {
 		s := &scaling{root: c.String("root"), config: c.String("config"), out: c.String("out"), rounds: c.Int("rounds"), log: c.App.ErrWriter,
-			result: &ScalingResult{Result: Result{Benchmark: "scaling", Date: time.Now().Format(time.DateOnly), Machine: look()}, Rounds: c.Int("rounds")}}
+			result: &ScalingResult{Result: newResult("scaling"), Rounds: c.Int("rounds")}}
 		switch {
 		case c.NArg() > 0:
 			return usagef("what is %q? bench scaling takes flags alone", c.Args().First())
@@ -117,6 +117,10 @@ var scalingCommand = &cli.Command{
 		if s.out == "" {
 			s.out = filepath.Join(s.root, "bench", "results")
 		}
+		if s.quiet, err = newQuiet(c); err != nil {
+			return err
+		}
+		s.result.Load = s.quiet.load
 		work, end, err := workFolder("")
 		if err != nil {
 			return err
@@ -142,6 +146,7 @@ type scaling struct {
 	root, config, out string
 	rounds            int
 	log               io.Writer
+	quiet             *quiet
 	result            *ScalingResult
 }
 
@@ -162,7 +167,7 @@ func (s *scaling) run(ctx context.Context, work string, sweeps []sweep) error {
 			cases = append(cases, measurement{sw.name + " " + p.label, func(ctx context.Context) (float64, error) { return s.measure(ctx, program, p, to) }})
 		}
 	}
-	all, err := alternate(ctx, s.rounds, cases, s.log)
+	all, err := alternate(ctx, s.rounds, cases, s.quiet)
 	if err != nil {
 		return err
 	}

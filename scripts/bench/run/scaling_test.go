@@ -52,7 +52,7 @@ func TestSweeps(t *testing.T) {
 
 // TestScaling measures a small network, and draws it.
 func TestScaling(t *testing.T) {
-	s := &scaling{root: "../../..", config: "../../../nets/shapes.net", rounds: 2, log: t.Output(), result: &ScalingResult{Result: Result{Benchmark: "scaling", Machine: look()}, Rounds: 2}}
+	s := &scaling{root: "../../..", config: "../../../nets/shapes.net", rounds: 2, log: t.Output(), quiet: alone(t), result: &ScalingResult{Result: Result{Benchmark: "scaling", Machine: look()}, Rounds: 2}}
 	err := s.run(t.Context(), t.TempDir(), []sweep{
 		{"Batch size", "images a step", []point{{2, "2", 2, "cpu", nil}, {4, "4", 4, "cpu", nil}}},
 		{"Width", "kernels", []point{{16, "16", 2, "cpu", []string{"conv1.kernels=16"}}}},

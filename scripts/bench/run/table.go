@@ -18,6 +18,10 @@ func (r *Result) header(b *bytes.Buffer, title string) {
 	fmt.Fprintf(b, "# %s: %s, %s\n\n", title, m.processor(), r.Date)
 	fmt.Fprintf(b, "- %s, %d cores, last-level cache: %s\n", m.System, m.Cores, cache)
 	fmt.Fprintf(b, "- %s, commit %s\n", m.Go, r.Commit)
+	if len(r.Unset) > 0 {
+		fmt.Fprintf(b, "- taken out of the environment: %s\n", strings.Join(r.Unset, ", "))
+	}
+	b.WriteString(r.Load.line())
 }
 
 // table writes a table of Markdown.
