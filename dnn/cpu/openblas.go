@@ -32,9 +32,9 @@ type openBLAS struct {
 }
 
 // coreVectors are the vectors that OpenBLAS's kernels for x86 processors use, by
-// its names of those. A library that is older than the processor may take it for
-// one of ten or twenty years ago, Haswell or Prescott, and is then two or ten times
-// slower than it could be.
+// its names of those. It may choose kernels for an older processor than there is:
+// OPENBLAS_CORETYPE can ask for them, and a library that is older than the processor
+// may not know it.
 var coreVectors = map[string]string{
 	"haswell": "AVX2", "zen": "AVX2", "excavator": "AVX2",
 	"skylakex": "AVX-512", "cooperlake": "AVX-512", "sapphirerapids": "AVX-512",

@@ -277,6 +277,21 @@ func TestTimes(t *testing.T) {
 	contains(t, string(text), fmt.Sprintf("at most %.0f minutes, with `-quick` %.0f", total.Minutes(), quick.Minutes()))
 }
 
+// TestEnvironment: variables that change libraries are unset for all that is measured.
+func TestEnvironment(t *testing.T) {
+	c, _ := newCheck(t, "", "devices")
+	t.Setenv("OPENBLAS_CORETYPE", "Haswell")
+	t.Setenv("NVIDIA_TF32_OVERRIDE", "1")
+	_, markdown, err := outcome(t.Context(), t, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	contains(t, markdown, "- taken out of the environment: ", "NVIDIA_TF32_OVERRIDE", "OPENBLAS_CORETYPE")
+	if _, there := os.LookupEnv("OPENBLAS_CORETYPE"); there {
+		t.Error("OPENBLAS_CORETYPE is still set")
+	}
+}
+
 // TestFaults: what goes wrong in one part is recorded there and does not stop the
 // parts after it.
 func TestFaults(t *testing.T) {

@@ -218,10 +218,12 @@ func (c *check) all(ctx context.Context) (err error) {
 	}
 	end := time.Now().Add(c.limit)
 
+	unset := process.CleanEnvironment()
 	c.result = &Result{Date: time.Now().Format(time.DateOnly)}
 	limited, cancel := c.timeout(ctx, time.Minute, errors.New("it took more than a minute"))
 	c.result.Machine, c.lookErr = look(limited, c)
 	cancel()
+	c.result.Machine.Unset = unset
 	if err := c.result.GoOn(c.out); err != nil {
 		return err
 	}

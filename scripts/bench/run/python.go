@@ -52,3 +52,7 @@ func choosePython(ctx context.Context, flag, modules string) (string, error) {
 	}
 	return path, err
 }
+
+// torchVariables suit PyTorch: by default the C library gives large blocks back to the
+// system after each operation, and takes them, page by page, again.
+var torchVariables = []string{"MALLOC_TRIM_THRESHOLD_=4294967296", "MALLOC_MMAP_THRESHOLD_=4294967296"}

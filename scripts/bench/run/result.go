@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"alexnet/internal/measure"
+	"alexnet/internal/process"
 
 	"github.com/google/renameio/v2"
 	"github.com/urfave/cli/v2"
@@ -28,7 +29,7 @@ type Result struct {
 
 // newResult cleans the environment and looks at the machine.
 func newResult(benchmark string) Result {
-	return Result{Benchmark: benchmark, Date: time.Now().Format(time.DateOnly), Machine: look(), Unset: cleanEnvironment()}
+	return Result{Benchmark: benchmark, Date: time.Now().Format(time.DateOnly), Machine: look(), Unset: process.CleanEnvironment()}
 }
 
 // fileName returns the name of the result's files, without what tells them apart:

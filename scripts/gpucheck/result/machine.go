@@ -8,6 +8,8 @@ type Machine struct {
 	Kernel  string  `json:"kernel"`
 	Driver  string  `json:"driver"` // version of the GPU's kernel module
 	Devices Devices `json:"devices"`
+
+	Unset []string `json:"variables_unset,omitempty"` // names, for all that the check starts
 }
 
 // Devices is what alexnet devices -json prints.

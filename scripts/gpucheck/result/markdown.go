@@ -2,6 +2,7 @@ package result
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -24,6 +25,7 @@ func (r *Result) markdown() []byte {
 		{"matrix products on the CPU", m.Devices.CPU.MatrixProducts},
 		{"kernel", m.Kernel},
 		{"driver", m.Driver},
+		{"taken out of the environment", cmp.Or(strings.Join(m.Unset, ", "), "nothing")},
 	} {
 		if line[1] == "" {
 			line[1] = "not known"

@@ -1,4 +1,4 @@
-package main
+package process
 
 import (
 	"os"
@@ -14,12 +14,13 @@ var disturbing = []string{
 	"OMP_", "KMP_", "GOMP_", // threads
 	"MALLOC_", "GLIBC_TUNABLES", "LD_PRELOAD", "LD_BIND_NOW", "DYLD_INSERT_LIBRARIES", // memory
 	"GOMAXPROCS", "GOGC", "GOMEMLIMIT", "GODEBUG",
+	"NVIDIA_TF32_OVERRIDE", "CUBLAS_WORKSPACE_CONFIG", "CUBLASLT_", "CUDA_LAUNCH_BLOCKING",
 	"ALEXNET_BLAS", "ALEXNET_JPEG", "ALEXNET_SIM",
 }
 
-// cleanEnvironment unsets all disturbing variables for this program and whatever it
+// CleanEnvironment unsets all disturbing variables for this program and whatever it
 // starts, and returns their names in order.
-func cleanEnvironment() (unset []string) {
+func CleanEnvironment() (unset []string) {
 	for _, variable := range os.Environ() {
 		name, _, _ := strings.Cut(variable, "=")
 		if slices.ContainsFunc(disturbing, func(begin string) bool { return strings.HasPrefix(name, begin) }) {
@@ -30,7 +31,3 @@ func cleanEnvironment() (unset []string) {
 	slices.Sort(unset)
 	return unset
 }
-
-// torchVariables suit PyTorch: by default the C library gives large blocks back to the
-// system after each operation, and takes them, page by page, again.
-var torchVariables = []string{"MALLOC_TRIM_THRESHOLD_=4294967296", "MALLOC_MMAP_THRESHOLD_=4294967296"}
