@@ -3,7 +3,7 @@
 //     onednn_step BATCH STEPS WEIGHTS PIXELS RATE auto|direct [forward]
 //
 // prints images per second as one JSON line. "auto" lets oneDNN choose Winograd's convolution. The
-// arguments, the checked steps and the line are those of pytorch_step.py. Built with
+// checked steps and the line are as in pytorch_step.py. Build it with
 // c++ -O3 -march=native -fopenmp onednn_step.cpp -ldnnl.
 #include <dnnl.hpp>
 #include <omp.h>
@@ -128,8 +128,8 @@ static Maps conv(Maps x, int out, int kernel, int stride, int pad, int groups) {
     return y;
 }
 
-// halves is m with each half of the maps apart, where it lies: as twice as many images where maps are
-// in blocks, one after the other, and as twice as many pixels where channels are last.
+// halves is a view of m in which each half of the maps stands apart. Where maps lie in blocks, it has
+// twice as many images. Where channels are last, it has twice as many pixels.
 static memory halves(const memory& m, const dims& d) {
     for (tag t : {tag::nChw16c, tag::nChw8c, tag::nchw})
         if (m.get_desc() == plain(d, t)) return memory(plain({2 * d[0], d[1] / 2, d[2], d[3]}, t), cpu, m.get_data_handle());

@@ -51,9 +51,9 @@ func (b *loaderBench) timePacking(ctx context.Context, originals string) (bytes 
 				return 0, err
 			}
 			started := time.Now()
-			_, cpu, err = process.Timed(ctx, "", []string{"GOMAXPROCS=1", "ALEXNET_JPEG=" + decoder},
+			_, busy, err := process.Timed(ctx, "", []string{"GOMAXPROCS=1", "ALEXNET_JPEG=" + decoder},
 				b.program, "pack", "folder", originals, "-size", "256", "-codec", "raw", "-workers", "1", "-out", out)
-			took = time.Since(started).Seconds()
+			took, cpu = time.Since(started).Seconds(), busy
 			if err == nil {
 				made, err = packed(out)
 			}

@@ -24,7 +24,7 @@ const lossTolerance = 2e-5
 // draws numbers, and rates and decays that differ between weights and biases.
 var oddities = regexp.MustCompile(`(?m)^\s*dropout .*\n| bias-(rate|decay) \S+`)
 
-// settings are those of the step that is checked, for alexnet's -set.
+// settings returns what the step that is checked is set to, for alexnet's -set.
 func (s suite) settings() []string {
 	return []string{fmt.Sprint("train.rate=", s.rate), "train.momentum=0.9", "train.decay=0.0005"}
 }

@@ -19,7 +19,7 @@ func (r *StepsResult) markdown() []byte {
 	if len(r.Peers) == 0 {
 		b.WriteString("- no peer was measured: there was no python3 with torch, nor oneDNN\n")
 	} else {
-		fmt.Fprintf(&b, "- every measurement of a peer began with alexnet's loss, from the same weights and images, and in training with its loss after a step, to %g of it: %s\n", lossTolerance, r.losses())
+		fmt.Fprintf(&b, "- from the same weights and images every peer had alexnet's loss and, in training, its loss after a step, to %g of it: %s\n", lossTolerance, r.losses())
 	}
 	fmt.Fprintf(&b, "\n%s, images per second, as many threads as cores: medians of %d rounds in turn, with the least and the most. Ratios are taken round by round, to the fastest peer.\n", r.Config, r.Rounds)
 	columns := []string{"", "alexnet"}

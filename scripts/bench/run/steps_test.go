@@ -278,7 +278,7 @@ func TestStepsMarkdown(t *testing.T) {
 	}
 }
 
-// peerSpeeds are three peers beside ours, the second of which is the fastest.
+// peerSpeeds are three peers beside ours. The second is the fastest.
 func peerSpeeds(ours []float64) (all []PeerSpeed) {
 	for i, p := range []struct {
 		name  string
