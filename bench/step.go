@@ -9,6 +9,7 @@ package bench
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"alexnet/dnn"
@@ -25,6 +26,7 @@ type Step struct {
 	runner  *plan.Runner
 	host    plan.Host
 	memory  []dnn.Host
+	scratch []float32 // of fill, used again so that the peak of memory stays low
 }
 
 // NewStep plans and prepares a step. The devices remain the caller's.
@@ -110,7 +112,10 @@ func (s *Step) fill(ctx context.Context) error {
 	p := s.Program
 	for d := range p.Devices {
 		for _, param := range p.Params(d) {
-			data := make([]float32, p.Devices[d].Tensors[param.Tensor].Bytes/4)
+			count := int(p.Devices[d].Tensors[param.Tensor].Bytes / 4)
+			s.scratch = slices.Grow(s.scratch[:0], count)
+			data := s.scratch[:count]
+			clear(data)
 			for n := 0; n < len(data) && !strings.HasPrefix(param.Name, "momentum."); n += len(normals) {
 				copy(data[n:], normals)
 			}
@@ -152,7 +157,9 @@ func (s *Step) Losses(ctx context.Context, rate float64) (losses []float64, err 
 		losses = append(losses, s.loss())
 	}
 	s.setRate(lowRate)
-	return losses, s.fill(ctx)
+	err = s.fill(ctx)
+	s.scratch = nil
+	return losses, err
 }
 
 // loss returns the mean loss of the last step that was waited for.
