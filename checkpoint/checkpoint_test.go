@@ -178,7 +178,7 @@ func TestAnotherReaderAgrees(t *testing.T) {
 	}
 	meta, tensors, shapes := reader(t, b)
 	wantMeta := map[string]string{
-		"alexnet": "1", "net": want.Net, "step": "9223372036854775807", "seed": "18446744073709551615", "batch": "128",
+		"alexnet": "1", "net": want.Net, "step": "9223372036854775807", "images": "0", "seed": "18446744073709551615", "batch": "128",
 		"schedule": `{"rate":0.01}`, "dataset": "sha256:00ff", "classes": `["cat","a \"dog\""]`, "loss": "NaN", "top1_error": "0.1",
 		"crc32c": checksums(b),
 	}

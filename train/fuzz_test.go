@@ -16,10 +16,13 @@ import (
 )
 
 // FuzzSchedule wants a schedule that a run goes on with to have rates that are
-// finite, and to read the same when it is written again.
+// finite, and none that is 0 but where the network says so, and to read the same when
+// it is written again.
 func FuzzSchedule(f *testing.F) {
 	f.Add(`{"tested":3,"divided":1,"best":0.25,"since":2,"by_hand":{"":10,"fc2":0.5},"changes":[{"step":7,"layer":"fc2","rate":0.01,"why":"by hand"}]}`, uint32(40), uint16(3))
 	f.Add(`{"tested":0,"divided":0,"best":1.7976931348623157e308,"since":0}`, uint32(0), uint16(0))
+	f.Add(`{"divided":400}`, uint32(0), uint16(0))            // in float32 the rate is 0
+	f.Add(`{"by_hand":{"":1e300}}`, uint32(0), uint16(0))     // likewise
 	f.Add(`{"by_hand":{"fc1":1e-300}}`, uint32(0), uint16(0)) // infinite
 	var nets []*model.Net
 	for _, rates := range []string{"rate 0.001\ndivide 10 plateau 1 times 2", "rate 0.01\nat 1 rate 0.001\nat 2 rate 0 layer fc2\ndivide 10 at 3 4"} {
@@ -35,9 +38,12 @@ func FuzzSchedule(f *testing.F) {
 			if err != nil || s.check(net, int64(step), int64(passes)) != nil {
 				continue
 			}
-			for _, rate := range s.rates(net, int64(s.Tested)).all() {
-				if r := float32(rate); !(r >= 0) || math.IsInf(float64(r), 0) {
-					t.Fatalf("rate %g", rate)
+			file := newSchedule()
+			file.Divided = min(s.Divided, net.Train.Divide.Times)
+			own := file.rates(net, int64(s.Tested)).all()
+			for i, rate := range s.rates(net, int64(s.Tested)).all() {
+				if r := float32(rate); !(r > 0 || r == 0 && float32(own[i]) == 0) || math.IsInf(float64(r), 0) {
+					t.Fatalf("rate %g, and %g by the network's file", rate, own[i])
 				}
 			}
 			written, err := s.marshal()
@@ -76,6 +82,7 @@ func FuzzPredictions(f *testing.F) {
 	f.Add(notes("1", nil), uint16(2), uint16(2), numbers(0.25, 0.75, 0, 1, 1, 0))
 	f.Add(notes("1", nil), uint16(1), uint16(2), numbers(-0.25, 1.25, 1)) // no probabilities
 	f.Add(notes("2", map[string]string{"networks": "1", "views": "1", "classes": "null"}), uint16(1), uint16(1), numbers(1, 0))
+	f.Add(notes("2", map[string]string{"classes": "null"}), uint16(1), uint16(0), numbers(-1))
 	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, notes []byte, images, outputs uint16, numbers []byte) {
 		values := make([]float32, len(numbers)/4)
@@ -100,7 +107,7 @@ func FuzzPredictions(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if p.Images != int64(images) || len(p.Labels) != int(images) || p.Outputs != int(outputs) ||
+		if p.Images != int64(images) || len(p.Labels) != int(images) || p.Outputs != int(outputs) || p.Outputs < 1 ||
 			len(p.Logits) != split || len(p.Classes) > p.Outputs || p.Networks < 1 || p.Views != 1 && p.Views != 10 {
 			t.Fatalf("%+v", p)
 		}

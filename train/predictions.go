@@ -141,6 +141,8 @@ func parsePredictions(c *checkpoint.Checkpoint) (*Predictions, error) {
 		return nil, fmt.Errorf("it has no tensors %s and labels", values)
 	case len(labels.Data) == 0:
 		return nil, errors.New("it has no images")
+	case len(logits.Shape) == 2 && logits.Shape[1] == 0:
+		return nil, errors.New("it has no outputs")
 	case len(labels.Shape) != 1 || len(logits.Shape) != 2 || labels.Shape[0] != logits.Shape[0]:
 		return nil, fmt.Errorf("%s of shape %v and labels of shape %v", values, logits.Shape, labels.Shape)
 	}

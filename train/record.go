@@ -58,12 +58,13 @@ func resumeRecord(dir, lines string, step int64, test bool) (*record, error) {
 	return r, nil
 }
 
-// Write adds a line, and its numbers to the curves.
+// Write adds a line, and its numbers to the curves. After an error the line is not
+// written, and may be tried again.
 func (r *record) Write(m metrics.Metric) error {
-	if err := r.lines.Write(m); err != nil {
+	if err := r.scalars(m); err != nil {
 		return err
 	}
-	return r.scalars(m)
+	return r.lines.Write(m)
 }
 
 // scalars adds a line's numbers to the curves.

@@ -156,6 +156,9 @@ func (r *run) take(c *checkpoint.Checkpoint, old *model.Net) (err error) {
 	if c.Step < 0 || c.Step > math.MaxUint32 || c.Images < c.Step || c.Images > c.Step*math.MaxInt32 {
 		return fmt.Errorf("its metadata says step %d and %d images: the file was changed; take another checkpoint", c.Step, c.Images)
 	}
+	if c.Loss < 0 || math.IsInf(c.Loss, 0) || c.State.Top1Error < 0 || c.State.Top1Error > 1 { // NaN: no test yet
+		return fmt.Errorf("its metadata says loss %g and error %g: the file was changed; take another checkpoint", c.Loss, c.State.Top1Error)
+	}
 	r.step, r.seen, r.tensors = c.Step, c.Images, c.Tensors
 	r.tested.Loss, r.tested.Top1Error = c.Loss, c.State.Top1Error
 	if r.sched, err = parseSchedule(c.Schedule); err != nil {

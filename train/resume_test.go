@@ -292,6 +292,9 @@ func TestMetadataIsChecked(t *testing.T) {
 		"and its network says 1 and 16":            func(s *checkpoint.State) { s.Net = strings.Replace(tiny, "batch 8", "batch 16", 1) },
 		"layer conv1: its kernels was 2, and now":  func(s *checkpoint.State) { s.Net = strings.Replace(tiny, "conv 4", "conv 2", 1) },
 		"step 9223372036854775807 and 9223372036":  func(s *checkpoint.State) { s.Step, s.Images = math.MaxInt64, math.MaxInt64 },
+		"loss -1 and error NaN":                    func(s *checkpoint.State) { s.Loss, s.Top1Error = -1, math.NaN() },
+		"loss +Inf and error 0":                    func(s *checkpoint.State) { s.Loss, s.Top1Error = math.Inf(1), 0 },
+		"loss 1 and error 1.5":                     func(s *checkpoint.State) { s.Loss, s.Top1Error = 1, 1.5 },
 		"the lowest test error is 2":               func(s *checkpoint.State) { s.Schedule = `{"best":2}` },
 		"the rate became 0 after step 15, and 14 ": func(s *checkpoint.State) { s.Schedule = `{"changes":[{"step":15}]}` },
 	} {

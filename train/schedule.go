@@ -74,8 +74,11 @@ func (s *schedule) check(net *model.Net, step, passes int64) error {
 		}
 		last = c.Step
 	}
-	for _, rate := range s.rates(net, int64(s.Tested)).all() {
-		if !(rate >= 0 && rate <= math.MaxFloat32) {
+	file := newSchedule() // without what people did, the network's file may still divide a rate down to 0
+	file.Divided = min(s.Divided, net.Train.Divide.Times)
+	own := file.rates(net, int64(s.Tested)).all()
+	for i, rate := range s.rates(net, int64(s.Tested)).all() {
+		if stands := float32(rate) == 0 && float32(own[i]) == 0; !stands && !(rate >= math.SmallestNonzeroFloat32 && rate <= math.MaxFloat32) {
 			return fmt.Errorf("the rate is %g", rate)
 		}
 	}

@@ -340,9 +340,12 @@ func (r *run) writeLine() error {
 	m := metrics.Metric{Kind: metrics.Train, Step: r.step, Epoch: r.epoch(),
 		Loss: l.loss / l.images, Top1Error: l.top1 / l.images, Top5Error: l.top5 / l.images,
 		Rate: r.rates.base, ImagesPerSecond: l.images / now.Sub(l.started).Seconds()}
+	if err := r.record.Write(m); err != nil {
+		return err // the line is still to be written
+	}
 	*l = interval{started: now}
 	r.Log(m)
-	return r.record.Write(m)
+	return nil
 }
 
 // epoch returns the passes over the training images so far.
