@@ -3,7 +3,7 @@
 //
 //	8 bytes   n, the length of the header, little-endian
 //	n bytes   JSON, padded with spaces to a multiple of 8:
-//	          {"__metadata__": {"alexnet": "1", "crc32c": "...", "net": "...", ...},
+//	          {"__metadata__": {"alexnet": "2", "crc32c": "...", "net": "...", ...},
 //	           "conv1.weight": {"dtype": "F32", "shape": [96,3,11,11], "data_offsets": [0,139392]}, ...}
 //	the rest  the numbers, little-endian; offsets count from here
 //
@@ -17,7 +17,8 @@
 // program's. Files of others, without it, are read for their tensors.
 //
 // The key "crc32c" holds the checksums of the header and of each tensor. A reader
-// that knows them refuses a damaged file. Files without the key are read unchecked.
+// that knows them refuses a damaged file. Files of version 1 and of others, without
+// the key, are read unchecked.
 // All numbers are finite: a NaN or an infinity is an error on both sides.
 package checkpoint
 
@@ -29,8 +30,9 @@ import (
 	"strconv"
 )
 
-// version is that of the metadata; the tensors are safetensors in any version.
-const version = "1"
+// The version is that of the metadata; the tensors are safetensors in any version. In
+// version 1 there were no checksums.
+const version, versionUnsummed = "2", "1"
 
 // maxHeader is the bound that the reference implementation of safetensors sets.
 const maxHeader = 100_000_000
@@ -101,14 +103,16 @@ func (s *State) metadata() (map[string]string, error) {
 	}, nil
 }
 
-// parseState is metadata's inverse.
-func parseState(m map[string]string) (State, error) {
+// parseState is metadata's inverse. summed says whether the file has checksums.
+func parseState(m map[string]string, summed bool) (State, error) {
 	switch v, ok := m["alexnet"]; {
 	case len(m) == 0:
 		return State{}, nil
 	case !ok:
 		return State{Notes: m}, nil
-	case v != version:
+	case v == version && !summed:
+		return State{}, fmt.Errorf("__metadata__ has no %q: the file was changed after it was written; take another checkpoint", checksumsKey)
+	case v != version && v != versionUnsummed:
 		return State{}, fmt.Errorf(`__metadata__ has version %q of "alexnet", and this program reads %q: use the program that wrote the file, or a newer one`, v, version)
 	}
 	var s State

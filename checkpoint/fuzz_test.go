@@ -65,7 +65,7 @@ func FuzzState(f *testing.F) {
 			return
 		}
 		delete(m, checksumsKey) // as a reader of files does
-		s, err := parseState(m)
+		s, err := parseState(m, true)
 		if err != nil {
 			return
 		}
@@ -73,7 +73,7 @@ func FuzzState(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		back, err := parseState(again)
+		back, err := parseState(again, true)
 		if err != nil {
 			t.Fatal(err)
 		}

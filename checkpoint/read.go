@@ -154,7 +154,7 @@ func decodeHeader(r io.ReaderAt, size int64) (head, error) {
 	if err != nil {
 		return fail("header: %w", err)
 	}
-	state, err := parseState(meta)
+	state, err := parseState(meta, summed)
 	if err != nil {
 		return fail("header: %w", err)
 	}

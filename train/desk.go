@@ -167,8 +167,7 @@ func (r *run) divide(o Order) ([]change, error) {
 // announce writes changes of rates into the record.
 func (r *run) announce(changes []change) error {
 	for _, c := range changes {
-		m := metrics.Metric{Kind: metrics.Change, Step: c.Step, Epoch: r.epoch(), Layer: c.Layer, Rate: c.Rate, Why: c.Why,
-			Loss: math.NaN(), Top1Error: math.NaN(), Top5Error: math.NaN(), ImagesPerSecond: math.NaN()}
+		m := r.metric(c)
 		r.Log(m)
 		if err := r.record.Write(m); err != nil {
 			return err
@@ -178,4 +177,11 @@ func (r *run) announce(changes []change) error {
 		return r.record.Sync()
 	}
 	return nil
+}
+
+// metric returns the line of a change at the run's step.
+func (r *run) metric(c change) metrics.Metric {
+	nan := math.NaN()
+	return metrics.Metric{Kind: metrics.Change, Step: c.Step, Epoch: r.epoch(), Layer: c.Layer, Rate: c.Rate, Why: c.Why,
+		Loss: nan, Top1Error: nan, Top5Error: nan, ImagesPerSecond: nan}
 }

@@ -23,9 +23,12 @@ func (r *run) diverged(ctx context.Context, loss float64) error {
 func (r *run) advice() string {
 	net := *r.Net
 	net.Train.Rate /= 10
-	how := fmt.Sprintf("-resume -run %s -set train.rate=%.6g", r.Dir, net.Train.Rate)
+	if r.before > 0 && r.before < r.Net.Train.Rate { // at which it did not diverge
+		net.Train.Rate = r.before
+	}
+	how := fmt.Sprintf("%s -set train.rate=%.6g", r.Again, net.Train.Rate)
 	if r.sched.rates(&net, int64(r.sched.Tested)).base == r.rates.base { // an at line has set the rate
-		how = fmt.Sprintf("lower the at lines in %s, then -resume -run %s", r.path(ConfigFile), r.Dir)
+		how = fmt.Sprintf("lower the at lines in %s, then %s", r.path(ConfigFile), r.Again)
 	}
 	if r.saved < 0 {
 		return fmt.Sprintf("nothing is saved yet: start anew with a lower rate (%s), or in a new run with smaller initial deviations", how)

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 
 	"alexnet/checkpoint"
@@ -21,13 +20,16 @@ import (
 
 // open makes or reads what is in the folder.
 func (r *run) open(ctx context.Context) (err error) {
-	var changed bool
+	var changes []change
 	if r.Resume {
-		changed, err = r.restore()
+		changes, err = r.restore()
 	} else {
 		err = r.begin()
 	}
-	if err := errors.Join(err, r.count()); err != nil {
+	if err != nil {
+		return err
+	}
+	if err := r.count(); err != nil {
 		return err
 	}
 	r.rates = r.sched.rates(r.Net, int64(r.sched.Tested))
@@ -45,15 +47,33 @@ func (r *run) open(ctx context.Context) (err error) {
 		}
 		return r.writeConfig() // now there is a run
 	}
-	if err := r.announce(slices.DeleteFunc(slices.Clone(r.sched.Changes), func(c change) bool { return c.Step < r.step })); err != nil {
+	if err := r.repeat(changes); err != nil {
 		return err
+	}
+	if r.step >= r.steps {
+		r.Message("nothing is left to do after step %d, at the end of %.4g passes: more passes make more (%s -set train.passes=%d)",
+			r.step, r.epoch(), r.Again, int(r.epoch())+1)
 	}
 	// A kill after the text is written and before the checkpoint is leaves the
 	// difference between them, which the next to resume finds again.
-	if err := r.writeConfig(); err != nil || !changed {
+	if err := r.writeConfig(); err != nil || r.saved == r.step {
 		return err
 	}
 	return r.save()
+}
+
+// repeat records the changes at the run's step again, which resuming cut off, and
+// announces those that are new.
+func (r *run) repeat(changes []change) error {
+	for _, c := range r.sched.Changes[:len(r.sched.Changes)-len(changes)] {
+		if c.Step < r.step {
+			continue
+		}
+		if err := r.record.Write(r.metric(c)); err != nil {
+			return err
+		}
+	}
+	return r.announce(changes)
 }
 
 // openRecord goes on with the run's record, or begins one.
@@ -74,11 +94,7 @@ func (r *run) openRecord() (*record, error) {
 
 // writeConfig writes the network's text into the run's folder.
 func (r *run) writeConfig() error {
-	path := r.path(ConfigFile)
-	if old, err := os.ReadFile(path); err == nil && string(old) == r.Text {
-		return nil
-	}
-	return renameio.WriteFile(path, []byte(r.Text), 0o666)
+	return renameio.WriteFile(r.path(ConfigFile), []byte(r.Text), 0o666)
 }
 
 // begin makes the first tensors.
@@ -107,41 +123,56 @@ func (r *run) mean() checkpoint.Tensor {
 	return meanOf(r.Net.Data.Mean, r.Set.Mean(), r.Set.RGB(), info.Height, info.Width)
 }
 
-// restore takes tensors and state from a checkpoint of the run. It reports whether
-// the newest checkpoint has another state: another one was taken, or Net changes a
-// setting. A run that was stopped before its first checkpoint starts anew.
-func (r *run) restore() (changed bool, err error) {
+// restore takes tensors and state from a checkpoint of the run, and returns the changes
+// of its rates that Net makes. A run that was stopped before its first checkpoint
+// starts anew.
+func (r *run) restore() (changes []change, err error) {
 	dir := r.path(filepath.Dir(Newest))
 	if err := errors.Join(os.MkdirAll(dir, 0o777), sweep(r.Dir), sweep(dir)); err != nil { // a kill may have come before dir was made
-		return false, err
+		return nil, err
 	}
 	path := cmp.Or(r.From, r.path(Newest))
 	c, err := checkpoint.Read(path)
 	if errors.Is(err, fs.ErrNotExist) && r.From == "" && len(checkpointsIn(dir)) == 0 {
-		return false, r.begin()
+		return nil, r.begin()
 	}
 	if err != nil {
-		return false, fmt.Errorf("%w; %s", err, r.otherCheckpoint(path))
+		return nil, fmt.Errorf("%w; %s", err, r.otherCheckpoint(path))
 	}
 	old, err := NetOf(path, c.State)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	if err := r.take(c, old); err != nil {
-		return false, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	changes, err := changedSettings(old, r.Net)
+	if r.From != "" {
+		r.Message("going on after step %d, from %s", r.step, r.From)
+	}
+	changed, err := changedSettings(old, r.Net)
 	if err != nil {
-		return false, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	if len(changes) > 0 {
-		r.adopt(old, changes)
+	if len(changed) > 0 {
+		return r.adopt(old, changed), r.leaveBest()
 	}
-	if len(changes) > 0 || r.From != "" {
-		return true, nil
+	if r.From != "" {
+		return nil, r.leaveBest()
 	}
 	r.saved = r.step
-	return false, nil
+	return nil, nil
+}
+
+// leaveBest gives the best checkpoint another name if the run goes on from an earlier
+// step: what the run finds on its new way must not replace it.
+func (r *run) leaveBest() error {
+	best, err := checkpoint.ReadState(r.path(Best))
+	if err != nil || best.Step <= r.step { // there is none, or it is damaged, or it is on the way
+		return nil
+	}
+	name := r.path(fmt.Sprintf("checkpoints/best-of-step-%d%s", best.Step, extension))
+	r.Message("the best checkpoint so far, of step %d, is %s from now on", best.Step, name)
+	return os.Rename(r.path(Best), name)
 }
 
 // take takes over the content of a checkpoint, which is of the network old.
@@ -171,17 +202,19 @@ func (r *run) take(c *checkpoint.Checkpoint, old *model.Net) (err error) {
 }
 
 // adopt records the settings that are others than they were in old.
-func (r *run) adopt(old *model.Net, changes []string) {
+func (r *run) adopt(old *model.Net, changed []string) []change {
 	if old.Data.Mean != r.Net.Data.Mean {
 		*byName(r.tensors)[meanName] = r.mean()
 	}
-	why := "resumed with " + strings.Join(changes, ", ")
-	passes := int64(r.sched.Tested)
+	r.before = old.Train.Rate
+	why := "resumed with " + strings.Join(changed, ", ")
+	first, passes := len(r.sched.Changes), int64(r.sched.Tested)
 	from, to := r.sched.rates(old, passes), r.sched.rates(r.Net, passes)
 	if from.base == to.base { // a line all the same: it says what changed
 		r.sched.Changes = append(r.sched.Changes, change{Step: r.step, Rate: to.base, Why: why})
 	}
 	r.sched.changed(r.Net, from, to, r.step, why)
+	return r.sched.Changes[first:]
 }
 
 // checkpointsIn returns the names of the checkpoints in a folder.
@@ -205,14 +238,21 @@ func (r *run) otherCheckpoint(path string) string {
 	best, step := "", int64(-1)
 	for _, name := range checkpointsIn(dir) {
 		other := filepath.Join(dir, name)
-		if c, err := checkpoint.Read(other); err == nil && other != path && c.Net != "" && c.Step >= step {
+		c, err := checkpoint.Read(other)
+		if err != nil || other == path || c.Net == "" {
+			continue
+		}
+		if c.Step > step || c.Step == step && best != r.path(Newest) {
 			best, step = other, c.Step
 		}
 	}
-	if best == "" {
+	switch best {
+	case "":
 		return "there is no other whole checkpoint of the run: copy one there, or start a new run"
+	case r.path(Newest):
+		return fmt.Sprintf("the run's newest checkpoint is whole, of step %d: leave -from out", step)
 	}
-	return fmt.Sprintf("the newest whole checkpoint of the run is of step %d: go on from it with -resume -from %s", step, best)
+	return fmt.Sprintf("the newest whole checkpoint of the run is of step %d: go on from it with %s -from %s", step, r.Again, best)
 }
 
 // leftover is the name of a file that was being written when its program was

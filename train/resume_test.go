@@ -45,13 +45,17 @@ func TestDamagedCheckpoint(t *testing.T) {
 	err := Run(t.Context(), c)
 	previous := filepath.Join(c.Dir, Previous)
 	if err == nil || !strings.Contains(err.Error(), Newest) || !strings.Contains(err.Error(), `tensor "`) ||
-		!strings.Contains(err.Error(), "the newest whole checkpoint of the run is of step 12: go on from it with -resume -from "+previous) {
+		!strings.Contains(err.Error(), "the newest whole checkpoint of the run is of step 12: go on from it with -resume -run "+c.Dir+" -from "+previous) {
 		t.Fatalf("error %v", err)
 	}
 	c.From = previous
 	check(t, Run(t.Context(), c))
 	sameEnd(t, "from the previous checkpoint", c.Dir, wanted, lines)
 
+	c.From = filepath.Join(c.Dir, MetricsFile)
+	if err := Run(t.Context(), c); err == nil || !strings.Contains(err.Error(), "the run's newest checkpoint is whole, of step 23: leave -from out") {
+		t.Errorf("from something else: %v", err)
+	}
 	c.From = ""
 	for _, name := range []string{Newest, Previous, Best} {
 		flip(t, filepath.Join(c.Dir, name), 20_000)
@@ -74,6 +78,49 @@ func TestNewestAndPreviousAreTwoFiles(t *testing.T) {
 	check(t, err)
 	if os.SameFile(a, b) {
 		t.Error("they are one file: damage to one is damage to both")
+	}
+}
+
+// TestGoingBack: a run that goes on from an earlier checkpoint does not lose the best
+// weights of the way that it leaves.
+func TestGoingBack(t *testing.T) {
+	net, set, devices := open(t, "cpu")
+	c := config(t, net, set, devices, func(metrics.Metric) {})
+	c.KeepEvery = 1
+	check(t, Run(t.Context(), c))
+	check(t, link(filepath.Join(c.Dir, Newest), filepath.Join(c.Dir, Best))) // as if the last test had been the best
+	left := newest(t, c.Dir)
+	c.Resume, c.From = true, filepath.Join(c.Dir, "checkpoints/pass-0001.safetensors")
+	setText(t, &c, strings.Replace(tiny, "rate 0.001", "rate 1e-9", 1))
+	check(t, Run(t.Context(), c))
+	kept, err := checkpoint.Read(filepath.Join(c.Dir, fmt.Sprintf("checkpoints/best-of-step-%d.safetensors", left.Step)))
+	check(t, err)
+	if !reflect.DeepEqual(left.Tensors, kept.Tensors) {
+		t.Error("the best weights of the way that was left are others now")
+	}
+}
+
+// TestChangesAreToldOnce: a run that goes on again at the same step records the changes
+// there again, and tells only those that are new.
+func TestChangesAreToldOnce(t *testing.T) {
+	c := begun(t, perPass)
+	var told []string
+	c.Log = func(m metrics.Metric) {
+		if m.Kind == metrics.Change {
+			told = append(told, m.Why)
+		}
+	}
+	var said []string
+	c.Message = func(format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) }
+	for _, passes := range []string{"1", "1", "1"} {
+		setText(t, &c, strings.Replace(tiny, "passes 2", "passes "+passes, 1))
+		check(t, Run(t.Context(), c))
+	}
+	if len(told) != 1 || len(recorded(t, c.Dir)) != 2 { // with the test
+		t.Errorf("told %q, recorded %v", told, recorded(t, c.Dir))
+	}
+	if len(said) != 3 || !strings.Contains(said[0], "nothing is left to do after step 12, at the end of 1.067 passes: more passes make more (-resume -run "+c.Dir+" -set train.passes=2)") {
+		t.Errorf("said %q", said)
 	}
 }
 
@@ -131,6 +178,10 @@ func TestLinksAreNotFollowed(t *testing.T) {
 		}
 		check(t, os.Rename(path+".away", path))
 	}
+	config := filepath.Join(c.Dir, ConfigFile)
+	check(t, os.Remove(config))
+	check(t, syscall.Mkfifo(config, 0o666))
+	check(t, Run(t.Context(), c)) // which puts its text there
 	pipe := filepath.Join(c.Dir, "1"+orderEnd)
 	check(t, syscall.Mkfifo(pipe, 0o666))
 	if _, err := readOrder(pipe); err == nil || !strings.Contains(err.Error(), "is not a file") {

@@ -15,6 +15,7 @@
 package train
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -50,6 +51,8 @@ type Config struct {
 	SaveEvery int64 // steps between checkpoints, if not 0, besides one after each pass
 	KeepEvery int   // keep the checkpoint of every so many passes, if not 0
 
+	Again string // the command that goes on with the run, for messages; "" is -resume -run Dir
+
 	Log      func(metrics.Metric)             // every line of metrics.jsonl
 	Progress func(done, total int64)          // steps, after each
 	Testing  func(done, total int64)          // images, during a test
@@ -71,12 +74,13 @@ const (
 // run is a training in progress.
 type run struct {
 	Config
-	images  int64 // in the training split
-	steps   int64 // to do in all
-	step    int64 // done
-	seen    int64 // images in these steps, those of each pass anew
-	saved   int64 // step of the newest checkpoint; -1 before the first
-	partial bool  // an update of the weights was begun and may have been done in part
+	images  int64   // in the training split
+	steps   int64   // to do in all
+	step    int64   // done
+	seen    int64   // images in these steps, those of each pass anew
+	saved   int64   // step of the newest checkpoint; -1 before the first
+	before  float64 // the rate in the network's file before it changed on resuming, if it did
+	partial bool    // an update of the weights was begun and may have been done in part
 	tensors []checkpoint.Tensor
 	tested  metrics.Metric // the last test
 	sched   schedule
@@ -103,6 +107,7 @@ type interval struct {
 // same with [ErrStopped]), or something fails.
 func Run(ctx context.Context, c Config) (err error) {
 	r := &run{Config: c, sched: newSchedule(), saved: -1}
+	r.Again = cmp.Or(r.Again, "-resume -run "+r.Dir)
 	if r.Desk == nil {
 		r.Desk = NewDesk()
 	}

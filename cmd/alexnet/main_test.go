@@ -304,7 +304,7 @@ func TestDivergedRunSaysWhere(t *testing.T) {
 	dir, config, data := files(t)
 	run := filepath.Join(dir, "run")
 	_, errs := alexnet(t, 1, "train", "-config", config, "-data", data, "-run", run, "-set", "train.rate=1e20")
-	contains(t, errs, "step ", "the loss is ", "the first bad numbers are in ", "start anew with a lower rate (-resume -run "+run+" -set train.rate=1e+19)")
+	contains(t, errs, "step ", "the loss is ", "the first bad numbers are in ", "start anew with a lower rate (alexnet train -resume -run "+run+" -data "+data+" -set train.rate=1e+19)")
 	alexnet(t, 0, "train", "-resume", "-run", run, "-data", data, "-set", "train.rate=1e-3") // the advice works
 	for i, devices := range []string{"cpu", "cpu,cpu", "cpu+cpu"} {
 		_, errs = alexnet(t, 1, "train", "-config", config, "-data", data, "-run", run+fmt.Sprint(i), "-set", "fc2.init=1e38", "-devices", devices)
@@ -612,7 +612,7 @@ func TestResumeWithoutCheckpoint(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, errs := alexnet(t, 1, "train", "-resume", "-run", whole, "-data", data)
-	contains(t, errs, "newest.safetensors: no such file", "-resume -from "+filepath.Join(whole, "checkpoints/previous.safetensors"))
+	contains(t, errs, "newest.safetensors: no such file", "alexnet train -resume -run "+whole+" -data "+data+" -from "+filepath.Join(whole, "checkpoints/previous.safetensors"))
 }
 
 // TestWithoutConvolution: there are no kernels to draw, and that is no failure.

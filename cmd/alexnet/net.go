@@ -22,11 +22,16 @@ func setFlag() cli.Flag {
 // readText reads a network's file, or as much of it as is enough for package dsl
 // to refuse it as too large.
 func readText(path string) ([]byte, error) {
-	const enough = 2 << 20
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, usageError{err}
 	}
+	return readAll(f)
+}
+
+// readAll does readText's work, and closes the file.
+func readAll(f *os.File) ([]byte, error) {
+	const enough = 2 << 20
 	defer f.Close() // was only read
 	src, err := io.ReadAll(io.LimitReader(f, enough))
 	if err != nil {

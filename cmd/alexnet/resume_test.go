@@ -1,10 +1,12 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"alexnet/checkpoint"
@@ -33,8 +35,8 @@ func TestResumeWithOtherSettings(t *testing.T) {
 	}
 	alexnet(t, 0, "train", "-config", config, "-data", data, "-run", run)
 	contains(t, resume(0, "-set", "train.passes=4", "-set", "train.rate=0.0005"),
-		"step 38: the rate is ", "resumed with train.passes=4 (before: 3), train.rate=0.0005 (before: 0.001)", "pass 4: test error")
-	contains(t, resume(0), "the data set") // and nothing more is to be done
+		"step 38: the rate is 5e-06: resumed with train.passes=4 (before: 3), train.rate=0.0005 (before: 0.001)", "pass 4: test error")
+	contains(t, resume(0), "nothing is left to do after step 50", "-set train.passes=5")
 	file := filepath.Join(run, "config.net")
 	edit(file, "passes 4", "passes 5 # one more")
 	contains(t, resume(0), "resumed with train.passes=5 (before: 4)", "pass 5: test error")
@@ -46,6 +48,20 @@ func TestResumeWithOtherSettings(t *testing.T) {
 	if b, err := os.ReadFile(file); err != nil || !strings.Contains(string(b), "batch 20") || strings.Contains(string(b), "seed 2") {
 		t.Errorf("config.net: %v\n%s", err, b)
 	}
+
+	// A pipe would wait for ever for somebody to write.
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.Remove(file), syscall.Mkfifo(file, 0o666)); err != nil {
+		t.Fatal(err)
+	}
+	contains(t, resume(2), "config.net: is not a file")
+	if err := errors.Join(os.Remove(file), os.WriteFile(file, text[:10], 0o666)); err != nil {
+		t.Fatal(err)
+	}
+	contains(t, resume(2), "config.net:2:1:", "if "+file+" is damaged, remove it")
 
 	// The checkpoint has the network's text, too.
 	if err := os.Remove(file); err != nil {
@@ -66,7 +82,7 @@ func TestResumeFromAnother(t *testing.T) {
 	flipBit(t, path("newest"))
 	_, errs := alexnet(t, 1, "train", "-resume", "-run", run, "-data", data)
 	flag := "-from " + path("previous")
-	contains(t, errs, path("newest"), "is damaged", "of step 13: go on from it with -resume "+flag)
+	contains(t, errs, path("newest"), "is damaged", "of step 13: go on from it with alexnet train -resume -run "+run+" -data "+data+" "+flag)
 	alexnet(t, 0, append([]string{"train", "-resume", "-run", run, "-data", data}, strings.Fields(flag)...)...)
 	if c, err := checkpoint.Read(path("newest")); err != nil || c.Step != 38 {
 		t.Errorf("the run went on to %+v, %v", c, err)

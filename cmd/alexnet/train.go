@@ -13,6 +13,7 @@ import (
 	"alexnet/checkpoint"
 	"alexnet/internal/lock"
 	"alexnet/internal/metrics"
+	"alexnet/internal/regular"
 	"alexnet/loader"
 	"alexnet/loader/pack"
 	"alexnet/loader/record"
@@ -76,7 +77,7 @@ func trainAction(c *cli.Context) (err error) {
 	damage := skipDamage(c, set, training)
 	config := train.Config{
 		Net: net, Text: string(text), Set: set, Placement: on.Placement, Dir: dir, Init: c.String("init"),
-		Resume: c.Bool("resume"), From: c.String("from"), Steps: c.Int64("steps"), SaveEvery: c.Int64("save"), KeepEvery: c.Int("keep"),
+		Again: fmt.Sprintf("alexnet train -resume -run %s%s", quoted(dir), again(c)), Resume: c.Bool("resume"), From: c.String("from"), Steps: c.Int64("steps"), SaveEvery: c.Int64("save"), KeepEvery: c.Int("keep"),
 		Progress: func(done, total int64) { testing.end(); training.update(done, total) },
 		Testing:  testing.update,
 		Message:  training.printf,
@@ -86,7 +87,7 @@ func trainAction(c *cli.Context) (err error) {
 				if m.Layer != "" {
 					of = " of " + m.Layer
 				}
-				training.printf("step %d: the rate%s is %g from now on: %s", m.Step, of, m.Rate, m.Why)
+				training.printf("step %d: the rate%s is %g: %s", m.Step, of, m.Rate, m.Why)
 				return
 			}
 			if m.Kind == metrics.Test {
@@ -111,7 +112,7 @@ func trainAction(c *cli.Context) (err error) {
 	testing.end()
 	damage.report()
 	if errors.Is(err, context.Canceled) || errors.Is(err, train.ErrStopped) {
-		return fmt.Errorf("stopped; the run is saved. Go on with: alexnet train -resume -run %s%s", quoted(dir), again(c))
+		return fmt.Errorf("stopped; the run is saved. Go on with: %s", config.Again)
 	}
 	if err != nil {
 		return err
@@ -172,16 +173,21 @@ func whatToTrain(c *cli.Context) (net *model.Net, text []byte, dir string, err e
 		return net, text, dir, err
 	}
 	path := filepath.Join(dir, train.ConfigFile)
-	text, err = readText(path)
+	f, err := regular.Follow(path)
+	if err == nil {
+		text, err = readAll(f)
+	}
 	if errors.Is(err, fs.ErrNotExist) { // a checkpoint has it, too
 		if s, e := checkpoint.ReadState(filepath.Join(dir, filepath.FromSlash(train.Newest))); e == nil && s.Net != "" {
 			text, err = []byte(s.Net), nil
 		}
 	}
 	if err != nil {
-		return nil, nil, "", fmt.Errorf("%s holds no run: %w", dir, err)
+		return nil, nil, "", usageError{fmt.Errorf("%s holds no run: %w", dir, err)}
 	}
-	net, text, err = withSettings(c, path, text, settings...)
+	if net, text, err = withSettings(c, path, text, settings...); err != nil {
+		err = fmt.Errorf("%w\n(the run's checkpoint has its network, too: if %s is damaged, remove it)", err, path)
+	}
 	return net, text, dir, err
 }
 

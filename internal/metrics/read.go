@@ -7,7 +7,8 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"os"
+
+	"alexnet/internal/regular"
 )
 
 // maxLine bounds the memory that a line takes. Lines of this package have some
@@ -17,7 +18,7 @@ const maxLine = 64 << 10
 // Read returns the metrics of the file at path, in its order. Errors name
 // path:line.
 func Read(path string) ([]Metric, error) {
-	f, err := open(path)
+	f, err := regular.Follow(path)
 	if err != nil {
 		return nil, err
 	}
@@ -69,15 +70,4 @@ func lines(name string, r io.Reader) iter.Seq2[line, error] {
 			}
 		}
 	}
-}
-
-// open opens a file that exists. It refuses what is not a regular file: opening
-// a named pipe would wait for ever.
-func open(path string) (*os.File, error) {
-	if info, err := os.Stat(path); err != nil {
-		return nil, err
-	} else if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: is not a file (%v); name the metrics.jsonl of a run", path, info.Mode().Type())
-	}
-	return os.Open(path)
 }

@@ -36,6 +36,15 @@ func TestOpen(t *testing.T) {
 		}
 		f.Close()
 	}
+	for name, want := range map[string]string{"file": "", "link": "", "pipe": "pipe: is not a file", "folder": "folder: is not a file", "absent": "no such file"} {
+		f, err := Follow(path(name))
+		if err == nil {
+			f.Close()
+		}
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s, followed: error %v, want %q", name, err, want)
+		}
+	}
 	if b, err := os.ReadFile(path("file")); err != nil || string(b) != "content" {
 		t.Errorf("the file holds %q, %v", b, err)
 	}
