@@ -50,7 +50,11 @@ func (r *run) open(ctx context.Context) (err error) {
 	if err := r.repeat(changes); err != nil {
 		return err
 	}
-	if r.step >= r.steps {
+	switch {
+	case r.step < r.steps:
+	case r.Steps > 0:
+		r.Message("nothing is left to do: %d steps are done, and %d were asked for", r.step, r.Steps)
+	default:
 		r.Message("nothing is left to do after step %d, at the end of %.4g passes: more passes make more (%s -set train.passes=%d)",
 			r.step, r.epoch(), r.Again, int(r.epoch())+1)
 	}

@@ -119,7 +119,9 @@ func TestChangesAreToldOnce(t *testing.T) {
 	if len(told) != 1 || len(recorded(t, c.Dir)) != 2 { // with the test
 		t.Errorf("told %q, recorded %v", told, recorded(t, c.Dir))
 	}
-	if len(said) != 3 || !strings.Contains(said[0], "nothing is left to do after step 12, at the end of 1.067 passes: more passes make more (-resume -run "+c.Dir+" -set train.passes=2)") {
+	c.Steps = 5
+	check(t, Run(t.Context(), c))
+	if len(said) != 4 || said[3] != "nothing is left to do: 12 steps are done, and 5 were asked for" || !strings.Contains(said[0], "nothing is left to do after step 12, at the end of 1.067 passes: more passes make more (-resume -run "+c.Dir+" -set train.passes=2)") {
 		t.Errorf("said %q", said)
 	}
 }
