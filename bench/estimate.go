@@ -19,7 +19,7 @@ import (
 // Plan is what a training is expected to take on the machine at hand, from short
 // measurements of its parts:
 //
-//	steps x (a step + the loading of its batch) + passes x (a test + a checkpoint)
+//	steps x (a step + the loading of its batch) + passes x (a test + two checkpoints)
 //
 // Where the CPU trains, it loads as well, and the two add up; a GPU trains while
 // the CPU loads, and the slower of the two counts.
@@ -96,7 +96,11 @@ func (p *Plan) sum(beside bool) {
 	}
 	p.Training = float64(p.Steps) * together(p.StepMS)
 	p.Testing = float64(p.Passes) * float64((p.TestImages+batch-1)/batch) * together(p.TestMS)
-	p.Checkpoints = float64(p.Passes) * p.Checkpoint
+	each := 1
+	if p.TestImages > 0 {
+		each = 2 // before a test and after it
+	}
+	p.Checkpoints = float64(each*p.Passes) * p.Checkpoint
 	p.Total = p.Training + p.Testing + p.Checkpoints
 }
 

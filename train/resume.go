@@ -60,10 +60,10 @@ func (r *run) open(ctx context.Context) (err error) {
 	}
 	// A kill after the text is written and before the checkpoint is leaves the
 	// difference between them, which the next to resume finds again.
-	if err := r.writeConfig(); err != nil || r.saved == r.step {
+	if err := r.writeConfig(); err != nil {
 		return err
 	}
-	return r.save()
+	return r.saveNew()
 }
 
 // repeat records the changes at the run's step again, which resuming cut off, and

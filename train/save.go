@@ -72,6 +72,14 @@ func (r *run) save(names ...string) error {
 	return err
 }
 
+// saveNew saves unless the newest checkpoint is of this step.
+func (r *run) saveNew() error {
+	if r.saved == r.step {
+		return nil
+	}
+	return r.save()
+}
+
 func (r *run) write(names []string) error {
 	ctx := context.Background()
 	if err := r.runner.Synchronize(ctx); err != nil {

@@ -295,10 +295,7 @@ func (r *run) loop(ctx context.Context) (err error) {
 			}
 		}
 	}
-	if r.saved == r.step {
-		return nil
-	}
-	return r.save()
+	return r.saveNew()
 }
 
 // learn does one step. The loss is looked at before the weights are changed, so
@@ -365,15 +362,13 @@ func (r *run) endPass(ctx context.Context) error {
 	if err := r.writeLine(); err != nil {
 		return err
 	}
-	if r.saved != r.step {
-		if err := r.save(); err != nil {
-			return err
-		}
-	}
 	passes := int(r.seen / r.images)
 	result, sched, best, why := r.tested, r.sched.clone(), false, "as the network's file says"
 	if images(r.Set, "test") > 0 {
-		var err error
+		err := r.saveNew()
+		if err != nil {
+			return err
+		}
 		if result, err = r.evaluate(ctx); err != nil {
 			return err
 		}
