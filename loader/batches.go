@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"runtime"
 	"runtime/debug"
 	"sync"
@@ -126,7 +125,7 @@ func (s *Set) Train(ctx context.Context, o Options, first int64) (*Batches, erro
 	return b, nil
 }
 
-// Test starts one pass over the split in file order, then io.EOF. Row r of the
+// Test starts one pass over the split in file order, then [ErrEnd]. Row r of the
 // sequence is view r%Views of image r/Views. With one view that is the
 // centre. Ten are the four corners, top left, top right, bottom left, bottom
 // right, and the centre, then the mirror images of the five in this order
@@ -231,7 +230,7 @@ func (b *Batches) start(ctx context.Context) error {
 		close(b.jobs)
 		work.Wait()
 		if b.err = context.Cause(ctx); b.err == nil {
-			b.err = io.EOF
+			b.err = ErrEnd
 		}
 		b.stop(nil)
 		close(b.ready)
@@ -391,7 +390,7 @@ func isDamage(err error) bool {
 }
 
 // Next waits for the next batch, which is the caller's until Release. The caller
-// may have two at once. Next returns io.EOF after the last one of Test, the error
+// may have two at once. Next returns [ErrEnd] after the last one of Test, the error
 // that ended the making of batches, or ctx's own. It is for one goroutine.
 func (b *Batches) Next(ctx context.Context) (*Batch, error) {
 	if err := ctx.Err(); err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -150,7 +149,7 @@ func take(t testing.TB, b *Batches, err error, n int) []row {
 	var rows []row
 	for len(rows) < n {
 		batch, err := b.Next(t.Context())
-		if err == io.EOF {
+		if err == ErrEnd {
 			break
 		}
 		if err != nil {
@@ -495,7 +494,7 @@ func TestTenViews(t *testing.T) {
 	}
 }
 
-func TestEOFStays(t *testing.T) {
+func TestEndStays(t *testing.T) {
 	s := open(t, usual)
 	b, err := s.Test(t.Context(), Options{Rows: 11})
 	if err != nil {
@@ -506,7 +505,7 @@ func TestEOFStays(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 3 {
-		if _, err := b.Next(t.Context()); err != io.EOF {
+		if _, err := b.Next(t.Context()); err != ErrEnd {
 			t.Errorf("after the last batch: %v", err)
 		}
 	}

@@ -2,8 +2,8 @@ package loader
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"io"
 
 	"alexnet/loader/record"
 )
@@ -51,10 +51,14 @@ type StillBatches struct {
 	label  int32
 }
 
-// Next makes the next batch, or returns io.EOF after the last.
+// ErrEnd says that there are no more batches. It is the loader's own: a decoder's
+// io.EOF speaks of a damaged file.
+var ErrEnd = errors.New("no more batches")
+
+// Next makes the next batch, or returns [ErrEnd] after the last.
 func (b *StillBatches) Next(ctx context.Context) (*Batch, error) {
 	if b.row == b.stills.Count*b.views {
-		return nil, io.EOF
+		return nil, ErrEnd
 	}
 	t := b.batch
 	t.First = int64(b.row)

@@ -68,7 +68,7 @@ func TestStillsAreSeenAsSplitsAre(t *testing.T) {
 		for {
 			a, err := want.Next(t.Context())
 			b, other := got.Next(t.Context())
-			if errors.Is(err, io.EOF) && errors.Is(other, io.EOF) {
+			if errors.Is(err, ErrEnd) && errors.Is(other, ErrEnd) {
 				break
 			}
 			if err != nil || other != nil {
@@ -83,6 +83,28 @@ func TestStillsAreSeenAsSplitsAre(t *testing.T) {
 		}
 		if err := errors.Join(want.Close(), got.Close()); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// Only the loader says that the images are at an end, whatever reading one returns.
+func TestEndOfAnImageIsNotTheEnd(t *testing.T) {
+	for _, fault := range []error{io.EOF, io.ErrUnexpectedEOF} {
+		s := &Stills{Height: 2, Width: 2, Count: 3, Read: func(i int, _ []byte) (int32, error) {
+			if i == 1 {
+				return 0, fault
+			}
+			return -1, nil
+		}}
+		b, err := s.Test(Options{Rows: 1, Height: 2, Width: 2, Views: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.Next(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.Next(t.Context()); !errors.Is(err, fault) || errors.Is(err, ErrEnd) {
+			t.Errorf("after an image with %v: %v", fault, err)
 		}
 	}
 }

@@ -3,7 +3,6 @@ package train
 import (
 	"context"
 	"errors"
-	"io"
 
 	"alexnet/loader"
 	"alexnet/plan"
@@ -29,7 +28,7 @@ func forward(ctx context.Context, r *plan.Runner, p *plan.Program, h *host, from
 	some := false
 	for {
 		b, err := from.Next(ctx)
-		if errors.Is(err, io.EOF) {
+		if errors.Is(err, loader.ErrEnd) {
 			if !some {
 				return errors.New("there is no image that is whole; pack the data set again")
 			}

@@ -102,6 +102,15 @@ func TestPredict(t *testing.T) {
 	if strings.Count(same, "\n") != 7 { // its name, five classes, nothing
 		t.Errorf("%q", same)
 	}
+	short := filepath.Join(dir, "short.bmp") // a header without pixels
+	header := make([]byte, 54)
+	copy(header, "BM")
+	header[2], header[10], header[14], header[18], header[22], header[26], header[28] = 54, 54, 40, 8, 8, 1, 24
+	if err := os.WriteFile(short, header, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	_, errs := alexnet(t, 1, "predict", "-model", model, picture, short, picture)
+	contains(t, errs, "short.bmp", "cut short")
 	for want, args := range map[string][]string{
 		"Give image files": {}, "not both": {"-data", data, picture}, "-views 5": {"-views", "5", picture},
 		"-count is of a data set": {"-count", "5", picture}, "-count 0": {"-data", data, "-count", "0"},

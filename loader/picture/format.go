@@ -2,11 +2,13 @@ package picture
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"image"
 	_ "image/gif"
 	_ "image/jpeg"
 	_ "image/png"
+	"io"
 
 	_ "golang.org/x/image/bmp"
 	"golang.org/x/image/draw"
@@ -21,12 +23,21 @@ const maxPixels = 64 << 20
 func Bounds(file []byte) (height, width int, err error) {
 	c, format, err := image.DecodeConfig(bytes.NewReader(file))
 	if err != nil {
-		return 0, 0, fmt.Errorf("reading it as an image: %w", err)
+		return 0, 0, fmt.Errorf("reading it as an image: %w", foreign(err))
 	}
 	if err := allowed(c.Height, c.Width); err != nil {
 		return 0, 0, fmt.Errorf("a %s image %w", format, err)
 	}
 	return c.Height, c.Width, nil
+}
+
+// foreign returns an error of a library's decoder as text alone. A caller that looks
+// for io.EOF or another such value means an event of its own.
+func foreign(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return errors.New("the file ends too early; it was cut short")
+	}
+	return errors.New(err.Error())
 }
 
 // allowed says whether memory is taken for an image of this size.
@@ -75,7 +86,7 @@ func (d *Decoder) decode(file []byte) error {
 	}
 	img, format, err := image.Decode(bytes.NewReader(file))
 	if err != nil {
-		return fmt.Errorf("decoding it: %w", err)
+		return fmt.Errorf("decoding it: %w", foreign(err))
 	}
 	if format == "webp" {
 		fullRange(img)

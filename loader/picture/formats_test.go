@@ -3,8 +3,10 @@ package picture
 import (
 	"bytes"
 	"encoding/base64"
+	"errors"
 	"image"
 	"image/color"
+	"io"
 	"runtime"
 	"slices"
 	"strings"
@@ -216,6 +218,30 @@ func TestDamagedFiles(t *testing.T) {
 			if _, err := d.Decode([]byte(c.file), nil); err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%.10q with %s: %v, want an error with %q", c.file, kind, err, c.want)
 			}
+		}
+	}
+}
+
+// A decoder's error is text alone, wherever the file was cut. A BMP without pixels
+// gave an io.EOF, which ended the list of images that it was in.
+func TestNoErrorOfALibraryIsHandedUp(t *testing.T) {
+	files := map[string][]byte{"BMP": asBMP(16, 16, 1, 2, 3)}
+	for name, c := range colours(t) {
+		files[name] = c.file
+	}
+	for kind, d := range decoders(t, Options{Size: 8}) {
+		for name, file := range files {
+			for n := range file {
+				_, err := d.Decode(file[:n], nil)
+				for _, e := range []error{io.EOF, io.ErrUnexpectedEOF, io.ErrShortBuffer, image.ErrFormat} {
+					if errors.Is(err, e) {
+						t.Errorf("%d bytes of %s with %s: %v is handed up", n, name, kind, e)
+					}
+				}
+			}
+		}
+		if _, err := d.Decode(files["BMP"][:54], nil); err == nil || !strings.Contains(err.Error(), "cut short") {
+			t.Errorf("a BMP without pixels, with %s: %v", kind, err)
 		}
 	}
 }
