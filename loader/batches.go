@@ -372,7 +372,7 @@ func (b *Batches) do(j job, d *record.Decoder) error {
 		}
 	}
 	if err != nil {
-		b.set.damaged(err, p.images)
+		b.set.skip(b.options.Split, p.ref.first+p.from, p.images, err)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -382,8 +382,8 @@ func (b *Batches) do(j job, d *record.Decoder) error {
 	return nil
 }
 
-// isDamage says whether err is about what a shard that is there holds, or about
-// reading it.
+// isDamage says whether err is about one shard: what it holds, reading it, or that it
+// is missing.
 func isDamage(err error) bool {
 	var e *record.Error
 	return errors.As(err, &e)

@@ -40,6 +40,7 @@
 package loader
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -57,11 +58,28 @@ type Set struct {
 	folder  *record.Folder
 	color   [3][3]float64
 	damaged func(err error, images int) // nil: damage is an error
+
+	mu      sync.Mutex        // of what follows, and of calls of damaged
+	skipped map[string][]bool // of each split: images that were passed over
 }
 
-// Open opens the data set in dir and checks its description and its statistics.
-// Shards are opened, and their indices and chunks checked, as they are read.
+// Open opens the data set in dir, checks its description and its statistics, and
+// looks whether every shard is there. Shards are opened, and their indices and chunks
+// checked, as they are read.
 func Open(dir string) (*Set, error) {
+	s, err := OpenIncomplete(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.folder.Missing(); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// OpenIncomplete is Open for a data set from which shards may be missing, for a caller
+// that calls SkipDamage. To read a missing shard is an error without that.
+func OpenIncomplete(dir string) (*Set, error) {
 	f, err := record.OpenFolder(dir)
 	if err != nil {
 		return nil, err
@@ -69,20 +87,35 @@ func Open(dir string) (*Set, error) {
 	return &Set{folder: f, color: colorBasis(f.Statistics.Covariance)}, nil
 }
 
-// SkipDamage makes batches go on without chunks that cannot be read: since they
-// are damaged, since their shard is, or since the disk fails. told
-// is called each time one is met, with the number of images that are missing in
-// consequence, by one goroutine at a time. In training each of their rows is that
-// of the next image in the batch instead, so that the rest of the sequence stays;
-// in a test it has the label -1. Without SkipDamage damage ends the batches. It is
-// called before Train and Test.
+// SkipDamage makes batches go on without chunks that cannot be read: the chunk or its
+// shard is damaged, the shard is missing, or the disk fails. It calls told each time
+// that one is met, by one goroutine at a time, with the number of images that were not
+// passed over before. So each image counts once, however many passes miss it. In
+// training the next image of the batch stands in for a missing one, and the rest of
+// the sequence stays. In a test the row has the label -1. Without SkipDamage damage
+// ends the batches. Call it before Train and Test.
 func (s *Set) SkipDamage(told func(err error, images int)) {
-	var mu sync.Mutex
-	s.damaged = func(err error, images int) {
-		mu.Lock()
-		defer mu.Unlock()
-		told(err, images)
+	s.damaged = told
+	s.skipped = make(map[string][]bool)
+}
+
+// skip tells of n images of a split, from number first on, that cannot be read.
+func (s *Set) skip(split string, first, n int, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	passed := s.skipped[split]
+	if passed == nil {
+		passed = make([]bool, s.Info().Splits[split].Images)
+		s.skipped[split] = passed
 	}
+	images := 0
+	for i := first; i < first+n; i++ {
+		if !passed[i] {
+			passed[i] = true
+			images++
+		}
+	}
+	s.damaged(err, images)
 }
 
 // Close closes the shards. Every Batches must be closed before.

@@ -218,7 +218,7 @@ func TestSkipCorrupt(t *testing.T) {
 			}
 		}
 		out, errs := alexnet(t, 0, append(args, "-skip-corrupt")...)
-		contains(t, errs, "skipping: ", ".rec: chunk 0 (images 0 to 340)", "times an image was skipped")
+		contains(t, errs, "skipping: ", ".rec: chunk 0 (images 0 to 340)", "images were skipped")
 		if strings.Count(errs, "skipping") > 1 {
 			t.Errorf("%s tells more than once of one chunk:\n%s", name, errs)
 		}

@@ -49,6 +49,9 @@ var infoCommand = &cli.Command{
 			return err
 		}
 		defer func() { err = errors.Join(err, f.Close()) }()
+		if err := f.Missing(); err != nil {
+			return err
+		}
 		if c.Bool("json") {
 			e := json.NewEncoder(c.App.Writer)
 			e.SetIndent("", "  ")

@@ -7,7 +7,7 @@ import (
 )
 
 func skipFlag() cli.Flag {
-	return &cli.BoolFlag{Name: "skip-corrupt", Usage: "go on without images that are damaged on disk, and count them"}
+	return &cli.BoolFlag{Name: "skip-corrupt", Usage: "go on without images that are damaged or missing on disk, and count them"}
 }
 
 // damage tells of what was skipped: each place once, and how many images in all.
@@ -45,6 +45,6 @@ func (d *damage) tell(err error, images int) {
 // report says how many images were skipped, after the loader has ended.
 func (d *damage) report() {
 	if d.images > 0 {
-		d.progress.printf("%d times an image was skipped, since it is damaged on disk", d.images)
+		d.progress.printf("%d images were skipped: they are damaged or missing on disk", d.images)
 	}
 }

@@ -212,6 +212,9 @@ func openData(ctx context.Context, c *cli.Context) (*loader.Set, error) {
 			return nil, err
 		}
 	}
+	if c.Bool("skip-corrupt") {
+		return loader.OpenIncomplete(dir)
+	}
 	return loader.Open(dir)
 }
 

@@ -44,7 +44,7 @@ func (t *Times) Add(u Times) {
 }
 
 // Read reads chunk i of r. Its images are Image(0) to Image(Len()-1) until the
-// next Read; after an error there are none.
+// next Read; after an error there are none. An error about the shard is an *Error.
 func (d *Decoder) Read(r *Reader, i int) error {
 	d.images, d.starts = d.images[:0], d.starts[:0]
 	if i < 0 || i >= r.Chunks() {
@@ -55,6 +55,9 @@ func (d *Decoder) Read(r *Reader, i int) error {
 	}
 	if err := d.read(r, i); err != nil {
 		d.images = d.images[:0]
+		if IsShortage(err) {
+			return err
+		}
 		first, n := r.Chunk(i)
 		return &Error{r.path, fmt.Sprintf("chunk %d (images %d to %d)", i, first, first+n-1), r.chunks[i].offset, err}
 	}
@@ -65,7 +68,7 @@ func (d *Decoder) read(r *Reader, i int) error {
 	start := time.Now()
 	c := r.chunks[i]
 	d.packed = slices.Grow(d.packed[:0], c.size)[:c.size]
-	if _, err := r.r.ReadAt(d.packed, c.offset); err != nil {
+	if err := r.readAt(d.packed, c.offset); err != nil {
 		if errors.Is(err, io.EOF) { // the file had its size when it was opened
 			err = damaged("the file was cut off while it was read")
 		}

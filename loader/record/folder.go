@@ -2,7 +2,6 @@ package record
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"maps"
 	"os"
@@ -15,39 +14,54 @@ type Folder struct {
 	Dataset    *Dataset
 	Statistics *Statistics
 	Shards     map[string][]*Reader // of each split, in order
+
+	files *files
 }
 
 // OpenFolder opens the data set in dir. It reads and checks description and
-// statistics, and looks whether every shard is there. A shard is opened, and
-// held against the description, by Load or when it is first read.
+// statistics. A shard is opened, and held against the description, by Load or when
+// it is first read: Missing says before whether one is not there. However many
+// shards there are, only a part of the files that the process may open are open.
 func OpenFolder(dir string) (*Folder, error) {
 	d, err := readDataset(dir)
 	if err != nil {
 		return nil, err
 	}
-	f := &Folder{Dataset: d, Shards: make(map[string][]*Reader)}
+	f := &Folder{Dataset: d, Shards: make(map[string][]*Reader), files: newFiles(openLimit())}
 	if f.Statistics, err = readStatistics(dir, d); err != nil {
 		return nil, err
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.Splits)) {
 		for _, s := range d.Splits[name].Shards {
-			r := &Reader{path: filepath.Join(dir, s.File), shape: d.shape(), count: s.Images}
+			path := filepath.Join(dir, s.File)
+			r := &Reader{path: path, shape: d.shape(), count: s.Images,
+				file: &file{path: path, files: f.files}}
 			r.load = func() error { return r.openIn(d, s) }
-			if _, err := os.Stat(r.path); errors.Is(err, fs.ErrNotExist) {
-				return nil, fmt.Errorf("%w; copy it from where it is, or pack the data set again", err)
-			}
 			f.Shards[name] = append(f.Shards[name], r)
 		}
 	}
 	return f, nil
 }
 
-// openIn opens shard s of d and holds it against what d says of it.
-func (r *Reader) openIn(d *Dataset, s Shard) error {
-	opened, err := Open(r.path)
-	if err != nil {
-		return err
+// Missing returns an error about the first shard that is not there, or nil.
+func (f *Folder) Missing() error {
+	for _, name := range slices.Sorted(maps.Keys(f.Shards)) {
+		for _, r := range f.Shards[name] {
+			if _, err := os.Stat(r.path); errors.Is(err, fs.ErrNotExist) {
+				return missing(err)
+			}
+		}
 	}
+	return nil
+}
+
+// openIn reads the head of shard s of d and holds it against what d says of it.
+func (r *Reader) openIn(d *Dataset, s Shard) error {
+	opened := &Reader{path: r.path, file: r.file}
+	if err := opened.open(); err != nil {
+		return r.fault(err)
+	}
+	var err error
 	switch {
 	case opened.shape != d.shape() || opened.codec != d.Codec:
 		err = damaged("its images are %v, %v, and dataset.json says %v, %v", opened.shape, opened.codec, d.shape(), d.Codec)
@@ -61,19 +75,21 @@ func (r *Reader) openIn(d *Dataset, s Shard) error {
 		}
 	}
 	if err != nil {
-		return errors.Join(&Error{r.path, "shard", 0, err}, opened.Close())
+		return r.fault(err)
 	}
-	r.r, r.closer, r.codec, r.chunks, r.entries, r.crc = opened.r, opened.closer, opened.codec, opened.chunks, opened.entries, opened.crc
+	r.codec, r.chunks, r.entries, r.crc = opened.codec, opened.chunks, opened.entries, opened.crc
 	return nil
 }
 
-// Close closes all files.
-func (f *Folder) Close() error {
-	var err error
-	for _, shards := range f.Shards {
-		for _, r := range shards {
-			err = errors.Join(err, r.Close())
-		}
+// fault makes err one about the shard, unless it is already, or is not about the
+// shard at all.
+func (r *Reader) fault(err error) error {
+	var e *Error
+	if errors.As(err, &e) || IsShortage(err) || errors.Is(err, fs.ErrClosed) {
+		return err
 	}
-	return err
+	return &Error{r.path, "shard", 0, err}
 }
+
+// Close closes all files. It must not be called while a shard is read.
+func (f *Folder) Close() error { return f.files.Close() }

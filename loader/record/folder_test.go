@@ -152,7 +152,7 @@ func TestShardsAreOpenedLazily(t *testing.T) {
 		t.Fatal(err)
 	}
 	first, second := f.Shards["train"][0], f.Shards["train"][1]
-	if first.closer != nil || first.Images() != 10 || first.Chunks() != 4 || second.Images() != 4 {
+	if first.file.File != nil || first.Images() != 10 || first.Chunks() != 4 || second.Images() != 4 {
 		t.Errorf("before loading: %+v, %+v", first, second)
 	}
 	if err := first.Load(); err != nil || first.Image(9).Source != 91 {

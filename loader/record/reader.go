@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"sync"
 )
@@ -19,12 +17,13 @@ type Reader struct {
 	shape Shape
 	count int // images
 
-	once sync.Once
-	load func() error // opens a shard of a Folder; nil: it is open
-	err  error        // of load
+	loading sync.Mutex
+	load    func() error // reads the head of a shard of a Folder; nil: that was done
+	err     error        // of load
 
-	r       io.ReaderAt
-	closer  io.Closer
+	file *file       // nil: r is open for good
+	r    io.ReaderAt // nil: it is file, between use and done
+
 	codec   Codec
 	chunks  []chunk
 	entries []byte // of the images, as in the index
@@ -33,8 +32,11 @@ type Reader struct {
 
 // Open opens the shard at path. It reads and checks everything but the chunks.
 func Open(path string) (*Reader, error) {
-	s := &Reader{path: path}
-	return s, s.open()
+	s := &Reader{path: path, file: &file{path: path, files: newFiles(1)}}
+	if err := s.open(); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
 }
 
 // NewReader is Open for a shard of size bytes that lies in r; path is its name
@@ -44,37 +46,49 @@ func NewReader(r io.ReaderAt, size int64, path string) (*Reader, error) {
 	return s, s.readHead(size)
 }
 
+// open reads the head of a shard in a file.
 func (s *Reader) open() error {
-	info, err := os.Stat(s.path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("%w; copy it from where it is, or pack the data set again", err)
-	case err != nil:
+	if err := s.file.use(); err != nil {
 		return err
-	case !info.Mode().IsRegular(): // to open a pipe could take forever
-		return fmt.Errorf("%s: this is no plain file; give a shard of a data set", s.path)
 	}
-	f, err := os.Open(s.path)
+	defer s.file.done()
+	info, err := s.file.Stat()
 	if err != nil {
 		return err
 	}
-	s.r = f
-	if err := s.readHead(info.Size()); err != nil {
-		return errors.Join(err, f.Close())
+	return s.readHead(info.Size())
+}
+
+// readAt fills b with what stands at an offset. A file that ends before is io.EOF.
+func (s *Reader) readAt(b []byte, offset int64) error {
+	from := s.r
+	if s.file != nil {
+		if err := s.file.use(); err != nil {
+			return err
+		}
+		defer s.file.done()
+		from = s.file.File
 	}
-	s.closer = f
+	if n, err := from.ReadAt(b, offset); n < len(b) {
+		return err
+	}
 	return nil
 }
 
-// Load opens the shard, if it is one of a Folder and was not opened before, and
-// checks everything but the chunks. Image and reading need it; reading does it.
+// Load reads the head of the shard, if it is one of a Folder and was not loaded
+// before, and checks everything but the chunks. Image needs it; reading does it.
 func (s *Reader) Load() error {
-	s.once.Do(func() {
-		if s.load != nil {
-			s.err = s.load()
-		}
-	})
-	return s.err
+	s.loading.Lock()
+	defer s.loading.Unlock()
+	if s.load == nil {
+		return s.err
+	}
+	err := s.load()
+	if IsShortage(err) {
+		return err // another time there may be fewer files open
+	}
+	s.load, s.err = nil, err
+	return err
 }
 
 // readHead reads header, trailer and index.
@@ -94,7 +108,7 @@ func (s *Reader) readHead(size int64) error {
 
 func (s *Reader) readHeader(size int64) error {
 	b := make([]byte, min(size, headerSize))
-	if _, err := s.r.ReadAt(b, 0); err != nil && err != io.EOF {
+	if err := s.readAt(b, 0); err != nil && err != io.EOF {
 		return err
 	}
 	switch n := len(b); {
@@ -136,7 +150,7 @@ func (s *Reader) readTrailer(size int64) (tail, error) {
 		return tail{}, damaged("the file has %d bytes and is cut off", size)
 	}
 	b := make([]byte, trailerSize)
-	if _, err := s.r.ReadAt(b, size-trailerSize); err != nil && err != io.EOF {
+	if err := s.readAt(b, size-trailerSize); err != nil && err != io.EOF {
 		return tail{}, err
 	}
 	if string(b[32:]) != endMagic {
@@ -160,7 +174,7 @@ func (s *Reader) readTrailer(size int64) (tail, error) {
 // readIndex reads the index, whose size is bounded by the file's own.
 func (s *Reader) readIndex(t tail) error {
 	b := make([]byte, t.size)
-	if _, err := s.r.ReadAt(b, t.at); err != nil {
+	if err := s.readAt(b, t.at); err != nil {
 		return err
 	}
 	s.crc = checksum(b)
@@ -226,24 +240,23 @@ func (s *Reader) size() int64 {
 	return last.offset + int64(last.size) + indexSize(len(s.chunks), s.count) + trailerSize
 }
 
-// Close closes the file. It must not be called while the shard is read.
+// Close closes the file of a shard that Open opened. It must not be called while the
+// shard is read. A Folder closes its own shards.
 func (s *Reader) Close() error {
-	s.once.Do(func() { s.err = errors.New(s.path + ": it is closed") })
-	if s.closer == nil {
+	if s.file == nil {
 		return nil
 	}
-	return s.closer.Close()
+	return s.file.files.Close()
 }
 
 // Prefetch has the system begin to read chunk i, 0 <= i < Chunks(), so that
 // Decoder.Read finds it in memory. What goes wrong is Read's to report.
 func (s *Reader) Prefetch(i int) {
-	if s.Load() != nil {
+	if s.Load() != nil || s.file == nil || s.file.use() != nil {
 		return
 	}
-	if f, ok := s.r.(*os.File); ok {
-		prefetch(f, s.chunks[i].offset, int64(s.chunks[i].size))
-	}
+	defer s.file.done()
+	prefetch(s.file.File, s.chunks[i].offset, int64(s.chunks[i].size))
 }
 
 // Entry reads the whole shard, calls each with every image and its pixels, which

@@ -48,7 +48,9 @@ func (f *Folder) Verify(ctx context.Context, progress func(done, total int)) err
 		g.Go(func() error {
 			var d Decoder
 			for j := range jobs {
-				v.chunk(j, &d)
+				if err := v.chunk(j, &d); err != nil {
+					return err
+				}
 			}
 			return nil
 		})
@@ -84,10 +86,14 @@ type verification struct {
 	more        int // damaged places that are not in damage
 }
 
-// chunk verifies a chunk and, after the last of a shard, the shard.
-func (v *verification) chunk(j verifyJob, d *Decoder) {
+// chunk verifies a chunk and, after the last of a shard, the shard. It returns an
+// error that is not about the shard.
+func (v *verification) chunk(j verifyJob, d *Decoder) error {
 	s := j.shard
 	err := d.Read(s.reader, j.chunk)
+	if IsShortage(err) {
+		return err
+	}
 	if err == nil {
 		s.digests[j.chunk] = digest(d.Len(), d.Image)
 	}
@@ -112,6 +118,7 @@ func (v *verification) chunk(j verifyJob, d *Decoder) {
 	if v.progress != nil {
 		v.progress(v.done, v.total)
 	}
+	return nil
 }
 
 func (v *verification) report(err error) {
