@@ -92,7 +92,7 @@ func Open(ctx context.Context, path string, about About) (*Features, error) {
 		err = f.Verify(ctx)
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("features %s: %w; remove it, and it will be made again", path, err), f.Close())
+		return nil, errors.Join(fmt.Errorf("features %s: %w", path, err), f.Close())
 	}
 	return s, nil
 }

@@ -106,30 +106,53 @@ func (l *lookup) Close() (err error) {
 	return err
 }
 
-// cachedFeatures returns features from the cache, where they are made once.
+// cachedFeatures returns features from the cache, where they are made once, and again if
+// the file is damaged.
 func cachedFeatures(c *cli.Context, f *train.Features, set *loader.Set, about neighbors.About) (*neighbors.Features, error) {
 	dir := c.String("cache")
 	if dir == "" {
 		cache, err := os.UserCacheDir()
 		if err != nil {
-			return nil, fmt.Errorf("a place for the features: %w; name a folder with -cache", err)
+			return nil, elsewhere(fmt.Errorf("a place for the features: %w", err))
 		}
 		dir = filepath.Join(cache, "alexnet", "features")
 	}
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return nil, err
-	}
+	dir = filepath.Clean(dir) // as errors name it
 	key := sha256.Sum256(fmt.Appendf(nil, "%q", []string{about.Model, about.Layer, about.Precision, about.Dataset, about.Split}))
 	layer := strings.ReplaceAll(about.Layer, "/", "-") // no path
 	path := filepath.Join(dir, fmt.Sprintf("%s-%s-%x.safetensors", about.Network, layer, key[:8]))
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		fmt.Fprintf(c.App.ErrWriter, "writing what %s makes of the training images to %s, once\n", about.Layer, path)
-		if err := writeFeatures(c, f, set, path, about); err != nil {
-			return nil, err
+	switch info, err := os.Stat(path); {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return nil, elsewhere(err)
+	case !info.Mode().IsRegular():
+		return nil, elsewhere(fmt.Errorf("features %s: this is no plain file; remove it", path))
+	default:
+		rows, err := neighbors.Open(c.Context, path, about)
+		if err == nil || c.Context.Err() != nil {
+			return rows, err
 		}
+		if system := (*fs.PathError)(nil); errors.As(err, &system) {
+			return nil, elsewhere(err) // the file may be whole
+		}
+		fmt.Fprintf(c.App.ErrWriter, "making them again: %v\n", err)
+	}
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return nil, elsewhere(err)
+	}
+	fmt.Fprintf(c.App.ErrWriter, "writing what %s makes of the training images to %s, once\n", about.Layer, path)
+	err := writeFeatures(c, f, set, path, about)
+	if system := (*fs.PathError)(nil); errors.As(err, &system) && strings.HasPrefix(system.Path, dir) {
+		return nil, elsewhere(err)
+	}
+	if err != nil {
+		return nil, err
 	}
 	return neighbors.Open(c.Context, path, about)
 }
+
+// elsewhere adds to an error about the cache how to have it in another place.
+func elsewhere(err error) error { return fmt.Errorf("%w; name another folder with -cache", err) }
 
 // className returns the name of a label.
 func (l *lookup) className(label int32) string { return l.set.Info().Classes[label].Name }

@@ -212,10 +212,15 @@ func openData(ctx context.Context, c *cli.Context) (*loader.Set, error) {
 			return nil, err
 		}
 	}
+	open := loader.Open
 	if c.Bool("skip-corrupt") {
-		return loader.OpenIncomplete(dir)
+		open = loader.OpenIncomplete
 	}
-	return loader.Open(dir)
+	set, err := open(dir)
+	if err != nil && c.String("data") == "" {
+		return nil, fmt.Errorf("%w; the program drew this data set: remove %s, and it draws it again", err, dir)
+	}
+	return set, err
 }
 
 // The size of the data set that the program draws for those who have none.
@@ -236,7 +241,7 @@ func drawnData(ctx context.Context, c *cli.Context) (dir string, err error) {
 		return dir, nil
 	}
 	if err := os.MkdirAll(filepath.Dir(dir), 0o777); err != nil {
-		return "", err
+		return "", fmt.Errorf("a place for the data set that the program draws: %w; give a data set with -data", err)
 	}
 	held, err := lock.Wait(ctx, dir+".lock", func() {
 		fmt.Fprintf(c.App.ErrWriter, "another program is drawing the data set %s: waiting for it\n", dir)
