@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // testNames are the names that a folder of test images may have.
@@ -38,9 +40,13 @@ func folderListing(ctx context.Context, path, temp string, testFraction float64,
 
 // keep leaves only the members that lie in folders of these names.
 func (a *archive) keep(classes []string) error {
+	classes = slices.Clone(classes)
+	for i, c := range classes {
+		classes[i] = norm.NFC.String(c)
+	}
 	missing := slices.Clone(classes)
 	a.members = slices.DeleteFunc(a.members, func(m member) bool {
-		class := pathpkg.Base(pathpkg.Dir(m.name))
+		class := norm.NFC.String(pathpkg.Base(pathpkg.Dir(m.name)))
 		missing = slices.DeleteFunc(missing, func(c string) bool { return c == class })
 		return !slices.Contains(classes, class)
 	})

@@ -10,9 +10,12 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"unicode/utf8"
 
 	"alexnet/internal/philox"
 	"alexnet/loader/record"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // listing says which files are which images.
@@ -62,11 +65,12 @@ func (p part) base() string {
 	return base
 }
 
-// class is the folder that m, one of p's images, lies in; false if it does not
-// lie at <class>/<image>.
+// class is the folder that m, one of p's images, lies in, in form NFC; false if it
+// does not lie at <class>/<image>. The same name may be written in several ways: an é
+// as one letter (NFC), as most systems do, or as e and an accent (NFD), as macOS did.
 func (p part) class(m member) (string, bool) {
 	class, image, ok := strings.Cut(m.name[len(p.folder):], "/")
-	return class, ok && !strings.Contains(image, "/")
+	return norm.NFC.String(class), ok && !strings.Contains(image, "/")
 }
 
 // misfits says of the first image of p that is not at <class>/<image> that it
@@ -88,6 +92,9 @@ func (l *listing) number(p part) (map[string]int, error) {
 	labels := make(map[string]int)
 	for _, m := range p.images() {
 		class, _ := p.class(m)
+		if !utf8.ValidString(class) {
+			return nil, p.notUTF8(m)
+		}
 		labels[class] = 0
 	}
 	for label, name := range slices.Sorted(maps.Keys(labels)) {
@@ -104,6 +111,18 @@ func (l *listing) number(p part) (map[string]int, error) {
 	return labels, nil
 }
 
+// notUTF8 says that the class of m has a name that no data set can hold.
+func (p part) notUTF8(m member) error {
+	remedy := "rename that folder"
+	if p.file != nil {
+		remedy = "unpack the archive, rename that folder, and give the folder that holds it"
+	}
+	if p.zip != nil {
+		remedy = "unpack the zip with a program that knows the code page of its names (such as unzip -O gbk), and give the folder"
+	}
+	return fmt.Errorf("%q: the name of its class is not UTF-8; %s", p.where(m), remedy)
+}
+
 // byClass returns the images of p, class by class and by name within each.
 func byClass(p part, labels map[string]int) ([]labelled, error) {
 	images := p.images()
@@ -111,6 +130,9 @@ func byClass(p part, labels map[string]int) ([]labelled, error) {
 	for _, m := range images {
 		class, _ := p.class(m)
 		label, ok := labels[class]
+		if !ok && !utf8.ValidString(class) {
+			return nil, p.notUTF8(m)
+		}
 		if !ok {
 			return nil, fmt.Errorf("%s: class %s has no training images; add some, or remove it", p.where(m), class)
 		}

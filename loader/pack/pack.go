@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"runtime"
+	"unicode/utf8"
 
 	"alexnet/internal/philox"
 	"alexnet/loader/picture"
@@ -105,6 +106,11 @@ const defaultShardBytes = 1 << 30
 
 // write writes c as the data set o.Out, through the folder out.
 func write(ctx context.Context, o Options, out *output, c content) (*record.Dataset, error) {
+	for _, class := range c.classes {
+		if !utf8.ValidString(class.Name) {
+			return nil, fmt.Errorf("%s: the name of class %q is not UTF-8; write it so", o.Source, class.Name)
+		}
+	}
 	shape, err := record.NewShape(c.height, c.width, c.longest)
 	if err != nil {
 		return nil, fmt.Errorf("%w; give a smaller size", err)

@@ -4,11 +4,14 @@ import (
 	"archive/zip"
 	"cmp"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"math"
 	"strings"
+	"unicode/utf8"
 )
 
 // deflateMost is how much a byte of deflate can become: 258 bytes for 2 bits.
@@ -26,6 +29,7 @@ func (a *archive) indexZip(ctx context.Context, size int64) (err error) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
+		f.Name = zippedName(f)
 		if strings.HasSuffix(f.Name, "/") || hidden(clean(f.Name)) {
 			continue
 		}
@@ -37,6 +41,32 @@ func (a *archive) indexZip(ctx context.Context, size int64) (err error) {
 		f.Name, f.Comment, f.Extra = m.name, "", nil // one name, and no more memory than need be
 	}
 	return nil
+}
+
+// unicodePath is the number of the extra field that has a file's name in UTF-8
+// (APPNOTE.TXT, 4.6.9): 1 byte version, 4 bytes CRC-32 of the name in the header, name.
+const unicodePath = 0x7075
+
+// zippedName returns a file's name. Without a flag that says UTF-8 the name is in the
+// code page of the system that wrote it. Then an extra field may have it in UTF-8, if
+// it is still of the same name.
+func zippedName(f *zip.File) string {
+	if f.Flags&0x800 != 0 {
+		return f.Name
+	}
+	for e := []byte(f.Extra); len(e) >= 4; {
+		id, size := binary.LittleEndian.Uint16(e), int(binary.LittleEndian.Uint16(e[2:]))
+		if e = e[4:]; size > len(e) {
+			break
+		}
+		field := e[:size]
+		e = e[size:]
+		if id == unicodePath && size > 5 && field[0] == 1 &&
+			binary.LittleEndian.Uint32(field[1:]) == crc32.ChecksumIEEE([]byte(f.Name)) && utf8.Valid(field[5:]) {
+			return string(field[5:])
+		}
+	}
+	return f.Name
 }
 
 // checkZipped refuses what unzip could not read, or what cannot be.

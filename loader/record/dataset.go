@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 const (
@@ -166,6 +167,11 @@ func (d *Dataset) check() error {
 		return errors.New("it has no classes")
 	case len(d.Splits) == 0:
 		return errors.New("it has no splits")
+	}
+	for _, c := range d.Classes {
+		if !utf8.ValidString(c.Name) { // JSON would change it, and with it the fingerprint
+			return fmt.Errorf("the name of class %q is not UTF-8", c.Name)
+		}
 	}
 	seen := make(map[string]bool)
 	for name, split := range d.Splits {

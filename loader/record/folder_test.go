@@ -258,3 +258,12 @@ func TestFingerprintFollowsTheData(t *testing.T) {
 		}
 	}
 }
+
+// JSON cannot hold a name that is not UTF-8: what is written would not be read again.
+func TestClassNotUTF8(t *testing.T) {
+	dir, d, _ := folder(t)
+	d.Classes[1].Name = "caf\xe9"
+	if err := WriteDataset(dir, d); err == nil || !strings.Contains(err.Error(), `"caf\xe9" is not UTF-8`) {
+		t.Errorf("error %v", err)
+	}
+}
