@@ -124,6 +124,10 @@ func (s *Set) Close() error { return s.folder.Close() }
 // Info returns the description of the data set, which must not be changed.
 func (s *Set) Info() *record.Dataset { return s.folder.Dataset }
 
+// Counts returns how many images of a split each class has, in the order of labels, by
+// the shards' indices.
+func (s *Set) Counts(split string) ([]int, error) { return s.folder.Counts(split) }
+
 // Mean returns the mean image of the training split, [Height][Width][3] of
 // values from 0 to 255, which must not be changed.
 func (s *Set) Mean() []float32 { return s.folder.Statistics.Mean }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"alexnet/loader/pack"
 	"alexnet/loader/record"
@@ -40,7 +41,7 @@ var infoCommand = &cli.Command{
 	Usage:     "print what a data set is",
 	ArgsUsage: "DIR",
 	Flags: []cli.Flag{
-		&cli.BoolFlag{Name: "classes", Usage: "list the classes, too"},
+		&cli.BoolFlag{Name: "classes", Usage: "list the classes and the images that each has, too"},
 		&cli.BoolFlag{Name: "json", Usage: "as JSON"},
 	},
 	Action: func(c *cli.Context) (err error) {
@@ -52,12 +53,21 @@ var infoCommand = &cli.Command{
 		if err := f.Missing(); err != nil {
 			return err
 		}
+		counts := make(map[string][]int)
+		for name := range f.Dataset.Splits {
+			if counts[name], err = f.Counts(name); err != nil {
+				return err
+			}
+		}
 		if c.Bool("json") {
 			e := json.NewEncoder(c.App.Writer)
 			e.SetIndent("", "  ")
-			return e.Encode(f.Dataset)
+			return e.Encode(struct {
+				*record.Dataset
+				PerClass map[string][]int `json:"images_per_class"` // of each split, in the order of classes
+			}{f.Dataset, counts})
 		}
-		printInfo(c, f)
+		printInfo(c, f, counts)
 		return nil
 	},
 }
@@ -70,7 +80,8 @@ func openFolder(c *cli.Context) (*record.Folder, error) {
 	return record.OpenFolder(c.Args().First())
 }
 
-func printInfo(c *cli.Context, f *record.Folder) {
+// printInfo prints what a data set is, with the images that each class has in each split.
+func printInfo(c *cli.Context, f *record.Folder, counts map[string][]int) {
 	d, s := f.Dataset, f.Statistics
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(c.App.Writer, "%-12s %s\n", name, fmt.Sprintf(format, args...))
@@ -84,7 +95,8 @@ func printInfo(c *cli.Context, f *record.Folder) {
 	if d.Rejected > 0 {
 		line("rejected", "%d files of the source, listed in %s", d.Rejected, pack.RejectedFile)
 	}
-	for _, name := range slices.Sorted(maps.Keys(d.Splits)) {
+	splits := slices.Sorted(maps.Keys(d.Splits))
+	for _, name := range splits {
 		split := d.Splits[name]
 		var bytes int64
 		for _, s := range split.Shards {
@@ -96,6 +108,7 @@ func printInfo(c *cli.Context, f *record.Folder) {
 			size = fmt.Sprintf("%s an image", plan.Bytes(bytes/int64(split.Images)))
 		}
 		line(name, "%d images in %d shards, %s (%s)", split.Images, len(split.Shards), plan.Bytes(bytes), size)
+		line("", "%s", perClass(d, counts[name]))
 	}
 	line("codec", "%v, %d images a chunk", d.Codec, d.ChunkImages)
 	line("mean", "R %.2f, G %.2f, B %.2f", s.RGB[0], s.RGB[1], s.RGB[2])
@@ -104,10 +117,10 @@ func printInfo(c *cli.Context, f *record.Folder) {
 		return
 	}
 	for i, class := range d.Classes {
-		name := class.Name
-		if class.Synset != "" && class.Synset != name {
-			name = class.Synset + " " + name
+		var of []string
+		for _, name := range splits {
+			of = append(of, fmt.Sprintf("%d %s", counts[name][i], name))
 		}
-		line(fmt.Sprint(i), "%s", name)
+		line(fmt.Sprint(i), "%s (%s)", classTitle(class), strings.Join(of, ", "))
 	}
 }

@@ -182,7 +182,20 @@ func packInto(c *cli.Context, run packer, o pack.Options) error {
 		fmt.Fprintf(c.App.ErrWriter, "%d files could not be read as images; they are listed in %s/%s\n", d.Rejected, o.Out, pack.RejectedFile)
 	}
 	fmt.Fprintf(c.App.Writer, "%s: %s\n", o.Out, summary(d))
-	return nil
+	return warnOfClasses(c, o.Out)
+}
+
+// warnOfClasses says what is wrong with the classes of the data set in dir.
+func warnOfClasses(c *cli.Context, dir string) error {
+	f, err := record.OpenFolder(dir)
+	if err != nil {
+		return err
+	}
+	messages, err := classMessages(f.Dataset, f)
+	for _, m := range messages {
+		fmt.Fprintln(c.App.ErrWriter, m)
+	}
+	return errors.Join(err, f.Close())
 }
 
 // summary says in a line what d is.

@@ -107,6 +107,12 @@ func trainAction(c *cli.Context) (err error) {
 		defer func() { err = errors.Join(err, server.Close()) }()
 	}
 	fmt.Fprintf(w, "training %s on the data set %s; the run is in %s\n", net.Name, set.Info().Name, dir)
+	// Damage is told of when it is met: it may lie in what is not read before the test.
+	if messages, err := classMessages(set.Info(), set); err == nil {
+		for _, m := range messages {
+			fmt.Fprintln(w, m)
+		}
+	}
 	err = train.Run(ctx, config)
 	training.end()
 	testing.end()

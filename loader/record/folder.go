@@ -55,6 +55,21 @@ func (f *Folder) Missing() error {
 	return nil
 }
 
+// Counts returns how many images of a split each class has, in the order of labels. It
+// loads every shard of the split.
+func (f *Folder) Counts(split string) ([]int, error) {
+	counts := make([]int, len(f.Dataset.Classes))
+	for _, r := range f.Shards[split] {
+		if err := r.Load(); err != nil {
+			return nil, err
+		}
+		for i := range r.Images() {
+			counts[r.Image(i).Label]++
+		}
+	}
+	return counts, nil
+}
+
 // openIn reads the head of shard s of d and holds it against what d says of it.
 func (r *Reader) openIn(d *Dataset, s Shard) error {
 	opened := &Reader{path: r.path, file: r.file}
