@@ -1,6 +1,7 @@
 package loader
 
 import (
+	"context"
 	"fmt"
 	"os"
 
@@ -23,13 +24,13 @@ func Files(paths []string, height, width int) (*Stills, error) {
 		return nil, err
 	}
 	var pixels []byte
-	read := func(i int, dst []byte) (int32, error) {
+	read := func(ctx context.Context, i int, dst []byte) (int32, error) {
 		path := paths[i]
 		file, err := readFile(path)
 		if err != nil {
 			return 0, err
 		}
-		m, err := d.Decode(file, pixels)
+		m, err := d.Decode(ctx, file, pixels)
 		if err != nil {
 			return 0, fmt.Errorf("%s: %w", path, err)
 		}
@@ -63,5 +64,5 @@ func readFile(path string) ([]byte, error) {
 // be used beside them.
 func (m *Images) Choose(numbers []int64) *Stills {
 	return &Stills{Height: m.shape.Height, Width: m.shape.Width, Count: len(numbers),
-		Read: func(i int, dst []byte) (int32, error) { return m.Read(numbers[i], dst) }}
+		Read: func(_ context.Context, i int, dst []byte) (int32, error) { return m.Read(numbers[i], dst) }}
 }

@@ -58,7 +58,7 @@ func TestFilesAreAsPacked(t *testing.T) {
 	if _, err := images.Read(0, packed); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := stills.Read(0, still); err != nil {
+	if _, err := stills.Read(t.Context(), 0, still); err != nil {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(packed, still) {

@@ -15,8 +15,8 @@ type Stills struct {
 	Count         int
 
 	// Read writes image i, 0 <= i < Count, to dst, [Height][Width][3] RGB, and returns
-	// its label, or -1 where that is not known.
-	Read func(i int, dst []byte) (label int32, err error)
+	// its label, or -1 where that is not known. It may end with ctx.
+	Read func(ctx context.Context, i int, dst []byte) (label int32, err error)
 }
 
 // Test starts one pass over the stills: the rows of [Set.Test], where a label of
@@ -73,7 +73,7 @@ func (b *StillBatches) Next(ctx context.Context) (*Batch, error) {
 		image, n := b.row/b.views, b.row%b.views
 		if n == 0 {
 			var err error
-			if b.label, err = b.stills.Read(image, b.pixels); err != nil {
+			if b.label, err = b.stills.Read(ctx, image, b.pixels); err != nil {
 				return nil, err
 			}
 		}

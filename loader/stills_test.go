@@ -2,6 +2,7 @@ package loader
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"image"
 	"image/color"
@@ -90,7 +91,7 @@ func TestStillsAreSeenAsSplitsAre(t *testing.T) {
 // Only the loader says that the images are at an end, whatever reading one returns.
 func TestEndOfAnImageIsNotTheEnd(t *testing.T) {
 	for _, fault := range []error{io.EOF, io.ErrUnexpectedEOF} {
-		s := &Stills{Height: 2, Width: 2, Count: 3, Read: func(i int, _ []byte) (int32, error) {
+		s := &Stills{Height: 2, Width: 2, Count: 3, Read: func(_ context.Context, i int, _ []byte) (int32, error) {
 			if i == 1 {
 				return 0, fault
 			}
@@ -130,12 +131,12 @@ func TestFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := make([]byte, 8*8*3)
-	l, err := s.Read(0, got)
+	l, err := s.Read(t.Context(), 0, got)
 	if p := (8*3 + 5) * 3; err != nil || l != -1 || got[p] != 70 || got[p+1] != 30 || got[p+2] != 7 { // two columns are cut off
 		t.Errorf("label %d, pixel %v, %v", l, got[p:p+3], err)
 	}
 	for i, want := range []string{1: "b.png: ", 2: "no plain file"} {
-		if _, err := s.Read(i, got); want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+		if _, err := s.Read(t.Context(), i, got); want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("file %d: %v", i, err)
 		}
 	}
@@ -143,7 +144,7 @@ func TestFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := odd.Read(0, make([]byte, 8*10*3)); err == nil || !strings.Contains(err.Error(), "it is 8x12") {
+	if _, err := odd.Read(t.Context(), 0, make([]byte, 8*10*3)); err == nil || !strings.Contains(err.Error(), "it is 8x12") {
 		t.Error(err)
 	}
 }

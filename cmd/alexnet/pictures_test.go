@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"encoding/xml"
+	"image"
+	"image/jpeg"
 	"math"
 	"os"
 	"path/filepath"
@@ -111,6 +114,17 @@ func TestPredict(t *testing.T) {
 	}
 	_, errs := alexnet(t, 1, "predict", "-model", model, picture, short, picture)
 	contains(t, errs, "short.bmp", "cut short")
+	// Every scan costs a look at all pixels.
+	slow := filepath.Join(dir, "slow.jpg")
+	var jpg bytes.Buffer
+	if err := jpeg.Encode(&jpg, image.NewGray(image.Rect(0, 0, 8, 8)), nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(slow, bytes.Replace(jpg.Bytes(), []byte{0xff, 0xda}, bytes.Repeat([]byte{0xff, 0xda, 0, 8, 1, 1, 0, 0, 0, 0, 0x7f}, 5000), 1), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	_, errs = alexnet(t, 1, "predict", "-model", model, slow)
+	contains(t, errs, "slow.jpg", "scans; at most")
 	for want, args := range map[string][]string{
 		"Give image files": {}, "not both": {"-data", data, picture}, "-views 5": {"-views", "5", picture},
 		"-count is of a data set": {"-count", "5", picture}, "-count 0": {"-data", data, "-count", "0"},

@@ -136,7 +136,7 @@ func predictStills(c *cli.Context, m *train.Model, stills *loader.Stills, names 
 	}
 	for i := range drawn {
 		drawn[i].Image = picture.Image{Pixels: make([]byte, stills.Height*stills.Width*3), Height: stills.Height, Width: stills.Width}
-		if _, err := stills.Read(i, drawn[i].Image.Pixels); err != nil {
+		if _, err := stills.Read(c.Context, i, drawn[i].Image.Pixels); err != nil {
 			return err
 		}
 	}

@@ -172,7 +172,7 @@ func (s *cifarImages) decode(i int, dst []byte) int {
 }
 
 func (s *cifarImages) split(name string) split {
-	return split{name: name, images: s.count, decode: func(i int, _ *worker, dst []byte) (picture.Image, int, error) {
+	return split{name: name, images: s.count, decode: func(_ context.Context, i int, _ *worker, dst []byte) (picture.Image, int, error) {
 		im := picture.Image{Pixels: slices.Grow(dst[:0], 3*cifarPlane)[:3*cifarPlane], Height: cifarSide, Width: cifarSide}
 		return im, s.decode(i, im.Pixels), nil
 	}}

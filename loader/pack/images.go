@@ -80,7 +80,7 @@ func packListing(ctx context.Context, o Options, list func(temp string, fraction
 		c.longest = picture.MaxAspect * o.Size
 	}
 	if o.Size == 0 {
-		if c.height, c.width, err = l.size(); err != nil {
+		if c.height, c.width, err = l.size(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -94,9 +94,9 @@ func packListing(ctx context.Context, o Options, list func(temp string, fraction
 		if len(s.images) == 0 {
 			continue
 		}
-		c.splits = append(c.splits, split{name: s.name, images: len(s.images), decode: func(i int, w *worker, dst []byte) (picture.Image, int, error) {
+		c.splits = append(c.splits, split{name: s.name, images: len(s.images), decode: func(ctx context.Context, i int, w *worker, dst []byte) (picture.Image, int, error) {
 			m := s.images[i]
-			im, err := w.decode(m, pictures, dst)
+			im, err := w.decode(ctx, m, pictures, dst)
 			if err == nil && o.Size == 0 && (im.Height != c.height || im.Width != c.width) {
 				err = fmt.Errorf("%s: it is %dx%d, and the first image %dx%d; give a size to which all are scaled",
 					m.from.where(m.member), im.Height, im.Width, c.height, c.width)
@@ -109,7 +109,7 @@ func packListing(ctx context.Context, o Options, list func(temp string, fraction
 }
 
 // decode decodes an image file. What is wrong with its content is a rejection.
-func (w *worker) decode(m labelled, o picture.Options, dst []byte) (im picture.Image, err error) {
+func (w *worker) decode(ctx context.Context, m labelled, o picture.Options, dst []byte) (im picture.Image, err error) {
 	if w.decoder == nil {
 		if w.decoder, err = picture.NewDecoder(o); err != nil {
 			return im, err
@@ -121,16 +121,22 @@ func (w *worker) decode(m labelled, o picture.Options, dst []byte) (im picture.I
 		}
 		return im, &rejection{m.from.where(m.member), err}
 	}
-	if im, err = w.decoder.Decode(w.file, dst); err != nil {
+	if im, err = w.decoder.Decode(ctx, w.file, dst); err != nil {
+		if ctx.Err() != nil {
+			return im, err
+		}
 		return im, &rejection{m.from.where(m.member), err}
 	}
 	return im, nil
 }
 
 // size returns the size of the first training image that has one.
-func (l *listing) size() (height, width int, err error) {
+func (l *listing) size(ctx context.Context) (height, width int, err error) {
 	var first error
 	for _, m := range l.train {
+		if err := ctx.Err(); err != nil {
+			return 0, 0, err
+		}
 		file, err := m.from.read(m.member, nil)
 		if err == nil {
 			height, width, err = picture.Bounds(file)

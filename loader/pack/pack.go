@@ -74,7 +74,8 @@ type split struct {
 	// decode returns image i, in dst's memory where that is enough, and its label.
 	// It is called by several goroutines at once, each with a worker of its own.
 	// An error that is a rejection is about the image alone.
-	decode func(i int, w *worker, dst []byte) (im picture.Image, label int, err error)
+	// It may end with ctx.
+	decode func(ctx context.Context, i int, w *worker, dst []byte) (im picture.Image, label int, err error)
 }
 
 // worker is what one goroutine decodes with, kept for the next image.

@@ -18,6 +18,7 @@ import (
 	"strings"
 	"testing"
 
+	"alexnet/loader/picture"
 	"alexnet/loader/record"
 	"alexnet/loader/shapes"
 )
@@ -463,6 +464,28 @@ func TestOutIsNeverOverwritten(t *testing.T) {
 	}
 	if got := names(t, dir); !slices.Equal(got, []string{"out"}) {
 		t.Errorf("left behind: %q", got)
+	}
+}
+
+// An image whose decoding was stopped is no bad image.
+func TestStoppedImageIsNotRejected(t *testing.T) {
+	dir := t.TempDir()
+	write1(t, filepath.Join(dir, "a.png"), encoded(t, 1, 8, 8))
+	a, err := openArchive(t.Context(), dir, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.close()
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	var w worker
+	defer w.close()
+	one := labelled{from: a, member: a.members[0]}
+	if _, err := w.decode(over, one, picture.Options{}, nil); !errors.Is(err, context.Canceled) || errors.As(err, new(*rejection)) {
+		t.Errorf("stopped: %v", err)
+	}
+	if _, err := w.decode(t.Context(), one, picture.Options{}, nil); err != nil {
+		t.Error(err)
 	}
 }
 

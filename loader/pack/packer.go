@@ -166,7 +166,7 @@ func (p *packer) work(ctx context.Context, l *line, s split, e *record.Encoder, 
 			continue
 		}
 		if ctx.Err() == nil {
-			t.slot.pixels, t.slot.label, t.slot.err = s.decode(int(t.slot.image), &w, t.slot.pixels.Pixels)
+			t.slot.pixels, t.slot.label, t.slot.err = s.decode(ctx, int(t.slot.image), &w, t.slot.pixels.Pixels)
 		}
 		t.slot.ready <- struct{}{}
 	}

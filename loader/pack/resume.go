@@ -55,7 +55,7 @@ func (p *packer) finished(ctx context.Context, s split, order []int32) ([]record
 	if p.Message != nil {
 		p.Message("going on with a packing that was stopped: %d %s images are there", len(packed), s.name)
 	}
-	rest, err := p.missing(s, order, packed)
+	rest, err := p.missing(ctx, s, order, packed)
 	return shards, all, rest, err
 }
 
@@ -94,7 +94,7 @@ func (p *packer) readBack(ctx context.Context, s split, path string, sums *sums)
 	}
 	var w worker
 	defer w.close()
-	again, _, err := s.decode(int(images[0]), &w, nil)
+	again, _, err := s.decode(ctx, int(images[0]), &w, nil)
 	if err != nil {
 		return entry, nil, err
 	}
@@ -106,7 +106,7 @@ func (p *packer) readBack(ctx context.Context, s split, path string, sums *sums)
 
 // missing goes along the order as far as the images that are packed go, notes
 // which of them were rejected, and returns the rest.
-func (p *packer) missing(s split, order, packed []int32) ([]int32, error) {
+func (p *packer) missing(ctx context.Context, s split, order, packed []int32) ([]int32, error) {
 	var w worker
 	defer w.close()
 	for len(packed) > 0 {
@@ -121,7 +121,7 @@ func (p *packer) missing(s split, order, packed []int32) ([]int32, error) {
 			continue
 		}
 		var why *rejection
-		switch _, _, err := s.decode(int(i), &w, nil); {
+		switch _, _, err := s.decode(ctx, int(i), &w, nil); {
 		case err == nil:
 			return nil, p.cannotGoOn("number %d of the %s images was passed over before, and can be read now", i, s.name)
 		case !errors.As(err, &why) || p.Strict:

@@ -36,7 +36,7 @@ func Shapes(ctx context.Context, o Options, seed uint64, train, test int) (d *re
 		c.splits = append(c.splits, split{
 			name:   [...]string{"train", "test"}[i],
 			images: n,
-			decode: func(k int, _ *worker, dst []byte) (picture.Image, int, error) {
+			decode: func(_ context.Context, k int, _ *worker, dst []byte) (picture.Image, int, error) {
 				const size = shapes.Size * shapes.Size * 3
 				im := picture.Image{Pixels: slices.Grow(dst[:0], size)[:size], Height: shapes.Size, Width: shapes.Size}
 				return im, shapes.Draw(im.Pixels, seed, uint32(i), uint32(k)), nil

@@ -2,6 +2,7 @@ package picture
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"image"
@@ -69,7 +70,10 @@ type decoded struct {
 // decode decodes a file into d.decoded. What libturbojpeg finds the slightest
 // fault with, Go's decoder accepts or refuses, so that the same files make a data
 // set whether or not the library is there.
-func (d *Decoder) decode(file []byte) error {
+func (d *Decoder) decode(ctx context.Context, file []byte) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	if d.turbo != nil && isJPEG(file) && d.turbo.decode(file, &d.decoded) {
 		return nil
 	}
@@ -79,13 +83,24 @@ func (d *Decoder) decode(file []byte) error {
 	}
 	var l layout
 	if isJPEG(file) {
+		if err := fewScans(file, h, w); err != nil {
+			return err
+		}
 		l = layoutOf(file)
 	}
 	if l.ycck {
 		file = unconverted(file)
 	}
-	img, format, err := image.Decode(bytes.NewReader(file))
-	if err != nil {
+	limited, cancel := context.WithTimeout(ctx, longest)
+	defer cancel()
+	img, format, err := image.Decode(&reader{limited, bytes.NewReader(file)})
+	switch {
+	case err == nil:
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case limited.Err() != nil:
+		return fmt.Errorf("decoding it takes longer than %v", longest)
+	default:
 		return fmt.Errorf("decoding it: %w", foreign(err))
 	}
 	if format == "webp" {

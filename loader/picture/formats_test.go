@@ -94,7 +94,7 @@ func TestFormatsAndColours(t *testing.T) {
 	for _, size := range []int{0, 5, 16, 23} {
 		for kind, d := range decoders(t, Options{Size: size}) {
 			for name, c := range colours(t) {
-				m, err := d.Decode(c.file, nil)
+				m, err := d.Decode(t.Context(), c.file, nil)
 				if err != nil {
 					t.Errorf("%s with %s: %v", name, kind, err)
 					continue
@@ -126,7 +126,7 @@ func TestGIFOnItsCanvas(t *testing.T) {
 	part := image.NewPaletted(image.Rect(2, 1, 4, 3), color.Palette{color.RGBA{9, 8, 7, 255}})
 	d := decoders(t, Options{})["go"]
 	for range 2 { // the second time on a used canvas
-		m, err := d.Decode(asGIF(t, part, image.Pt(5, 4)), nil)
+		m, err := d.Decode(t.Context(), asGIF(t, part, image.Pt(5, 4)), nil)
 		if err != nil || m.Height != 4 || m.Width != 5 {
 			t.Fatalf("%dx%d, %v", m.Height, m.Width, err)
 		}
@@ -140,7 +140,7 @@ func TestGIFOnItsCanvas(t *testing.T) {
 			}
 		}
 		full := image.NewPaletted(image.Rect(0, 0, 5, 4), color.Palette{color.White})
-		if _, err := d.Decode(asGIF(t, full, image.Pt(5, 4)), nil); err != nil {
+		if _, err := d.Decode(t.Context(), asGIF(t, full, image.Pt(5, 4)), nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -151,12 +151,12 @@ func TestMemoryOfTheCaller(t *testing.T) {
 	d := decoders(t, Options{Size: 8})["go"]
 	file := asBMP(20, 30, 1, 2, 3)
 	dst := make([]byte, 8*8*3+5)
-	m, err := d.Decode(file, dst)
+	m, err := d.Decode(t.Context(), file, dst)
 	if err != nil || len(m.Pixels) != 8*8*3 || &m.Pixels[0] != &dst[0] {
 		t.Errorf("%d bytes, in the memory given: %v, %v", len(m.Pixels), &m.Pixels[0] == &dst[0], err)
 	}
 	short := bytes.Repeat([]byte{77}, 8*8*3-1)
-	if m, err = d.Decode(file, short); err != nil || len(m.Pixels) != 8*8*3 || short[0] != 77 {
+	if m, err = d.Decode(t.Context(), file, short); err != nil || len(m.Pixels) != 8*8*3 || short[0] != 77 {
 		t.Errorf("%d bytes, %v", len(m.Pixels), err)
 	}
 }
@@ -166,7 +166,7 @@ func TestHugeClaimsAreRefused(t *testing.T) {
 		var before, after runtime.MemStats
 		for kind, d := range decoders(t, Options{Size: 8}) {
 			runtime.ReadMemStats(&before)
-			_, err := d.Decode(file, nil)
+			_, err := d.Decode(t.Context(), file, nil)
 			runtime.ReadMemStats(&after)
 			if err == nil || !strings.Contains(err.Error(), "60000x60000; at most") {
 				t.Errorf("%s with %s: %v", name, kind, err)
@@ -202,7 +202,7 @@ func TestOptions(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if _, err := d.Decode(asBMP(1, 1, 1, 2, 3), nil); err == nil || !strings.Contains(err.Error(), "closed") {
+	if _, err := d.Decode(t.Context(), asBMP(1, 1, 1, 2, 3), nil); err == nil || !strings.Contains(err.Error(), "closed") {
 		t.Errorf("after Close: %v", err)
 	}
 }
@@ -215,7 +215,7 @@ func TestDamagedFiles(t *testing.T) {
 			{"", "as an image"}, {"hello", "as an image"}, {"\xff\xd8", "as an image"}, {"\xff\xd8\xff", "as an image"},
 			{string(file[:len(file)/2]), "decoding it"}, {string(slices.Concat(file[:33], file[:20])), "decoding it"},
 		} {
-			if _, err := d.Decode([]byte(c.file), nil); err == nil || !strings.Contains(err.Error(), c.want) {
+			if _, err := d.Decode(t.Context(), []byte(c.file), nil); err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%.10q with %s: %v, want an error with %q", c.file, kind, err, c.want)
 			}
 		}
@@ -232,7 +232,7 @@ func TestNoErrorOfALibraryIsHandedUp(t *testing.T) {
 	for kind, d := range decoders(t, Options{Size: 8}) {
 		for name, file := range files {
 			for n := range file {
-				_, err := d.Decode(file[:n], nil)
+				_, err := d.Decode(t.Context(), file[:n], nil)
 				for _, e := range []error{io.EOF, io.ErrUnexpectedEOF, io.ErrShortBuffer, image.ErrFormat} {
 					if errors.Is(err, e) {
 						t.Errorf("%d bytes of %s with %s: %v is handed up", n, name, kind, e)
@@ -240,7 +240,7 @@ func TestNoErrorOfALibraryIsHandedUp(t *testing.T) {
 				}
 			}
 		}
-		if _, err := d.Decode(files["BMP"][:54], nil); err == nil || !strings.Contains(err.Error(), "cut short") {
+		if _, err := d.Decode(t.Context(), files["BMP"][:54], nil); err == nil || !strings.Contains(err.Error(), "cut short") {
 			t.Errorf("a BMP without pixels, with %s: %v", kind, err)
 		}
 	}
@@ -264,7 +264,7 @@ func TestNoAllocation(t *testing.T) {
 	var m Image
 	run := func() {
 		for _, f := range files {
-			if m, err = d.Decode(f, m.Pixels); err != nil {
+			if m, err = d.Decode(t.Context(), f, m.Pixels); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -28,11 +28,11 @@ func FuzzDecode(f *testing.F) {
 			t.Skip() // allowed, and slow
 		}
 		for _, d := range all {
-			got, err := d.Decode(b, nil)
+			got, err := d.Decode(t.Context(), b, nil)
 			if err != nil {
 				continue
 			}
-			again, err := d.Decode(b, nil)
+			again, err := d.Decode(t.Context(), b, nil)
 			if err != nil || len(got.Pixels) != 3*got.Height*got.Width || !bytes.Equal(got.Pixels, again.Pixels) {
 				t.Errorf("decoded again, an image of %dx%d is another; error %v", got.Height, got.Width, err)
 			}

@@ -107,7 +107,7 @@ func TestOrientation(t *testing.T) {
 						stored.SetGray(sx, sy, color.Gray{byte(20 + 3*y + 4*x)})
 					}
 				}
-				m, err := d.Decode(withOrientation(asJPEG(t, stored, 100), value), nil)
+				m, err := d.Decode(t.Context(), withOrientation(asJPEG(t, stored, 100), value), nil)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -118,7 +118,7 @@ func TestOrientation(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					p, err := plain.Decode(withOrientation(asJPEG(t, stored, 100), 6), nil)
+					p, err := plain.Decode(t.Context(), withOrientation(asJPEG(t, stored, 100), 6), nil)
 					if err != nil || p.Height != m.Height || p.Width != m.Width || differ(p.Pixels, m.Pixels) > 2 {
 						t.Errorf("%s: an orientation was heeded that was not to be; %v", what, err)
 					}

@@ -19,6 +19,7 @@
 package picture
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -95,12 +96,14 @@ func (d *Decoder) Close() error {
 }
 
 // Decode returns the picture of an image file. It lies in dst where that is
-// large enough, and in new memory where it is not.
-func (d *Decoder) Decode(file, dst []byte) (Image, error) {
+// large enough, and in new memory where it is not. It ends with ctx, and refuses a
+// JPEG of more than 100 scans, or any file that takes longer than two minutes.
+// libturbojpeg is not interrupted: the scans bound its time.
+func (d *Decoder) Decode(ctx context.Context, file, dst []byte) (Image, error) {
 	if d.closed {
 		return Image{}, errors.New("the image decoder is closed")
 	}
-	if err := d.decode(file); err != nil {
+	if err := d.decode(ctx, file); err != nil {
 		return Image{}, err
 	}
 	w := d.options.window(d.decoded.height, d.decoded.width)

@@ -245,7 +245,7 @@ func TestChromaIsLibjpegsOnPhotographs(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want, err := d.Decode(file, nil)
+			want, err := d.Decode(t.Context(), file, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

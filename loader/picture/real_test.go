@@ -52,7 +52,7 @@ func BenchmarkDecode(b *testing.B) {
 			var err error
 			for b.Loop() {
 				for name, file := range files {
-					if m, err = d.Decode(file, m.Pixels); err != nil {
+					if m, err = d.Decode(b.Context(), file, m.Pixels); err != nil {
 						b.Fatalf("%s: %v", name, err)
 					}
 				}

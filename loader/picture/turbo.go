@@ -124,7 +124,7 @@ func (t *turbo) decodeWith(handle uintptr, file []byte, d *decoded) bool {
 		}
 	}
 	height, width := int(h.height), int(h.width)
-	if allowed(height, width) != nil {
+	if allowed(height, width) != nil || fewScans(file, height, width) != nil {
 		return false
 	}
 	format, depth := int32(tjpfRGBX), 4

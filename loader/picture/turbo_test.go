@@ -97,8 +97,8 @@ func newBoth(t testing.TB, o Options) both {
 // nil, or neither is.
 func (b both) decode(t testing.TB, name string, file []byte) (difference int, err error) {
 	t.Helper()
-	m, err := b.turbo.Decode(file, nil)
-	want, wantErr := b.plain.Decode(file, nil)
+	m, err := b.turbo.Decode(t.Context(), file, nil)
+	want, wantErr := b.plain.Decode(t.Context(), file, nil)
 	if fmt.Sprint(err) != fmt.Sprint(wantErr) {
 		t.Errorf("%s: with libturbojpeg %v, with Go %v", name, err, wantErr)
 		return 0, wantErr
@@ -187,12 +187,12 @@ func TestNothingIsLeftOfAFile(t *testing.T) {
 		"no quantisation": without(0xdb), "no Huffman codes": without(0xc4), "no frame": without(0xc0), "no image": slices.Concat(good[:300], []byte{0xff, 0xd9}),
 		"empty": good[:2], "cut": good[:200], "other codes": bytes.Replace(good, []byte{0xff, 0xc4}, []byte{0xff, 0xc8}, 1),
 	} {
-		first, firstErr := newBoth(t, Options{Size: 16}).turbo.Decode(bad, nil)
+		first, firstErr := newBoth(t, Options{Size: 16}).turbo.Decode(t.Context(), bad, nil)
 		for range 2 {
 			if !b.turbo.turbo.decode(good, new(decoded)) {
 				t.Errorf("%s: after it, libturbojpeg decodes no good file", name)
 			}
-			m, err := b.turbo.Decode(bad, nil)
+			m, err := b.turbo.Decode(t.Context(), bad, nil)
 			if fmt.Sprint(err) != fmt.Sprint(firstErr) || !bytes.Equal(m.Pixels, first.Pixels) {
 				t.Errorf("%s: after a good file %v, and as the first %v", name, err, firstErr)
 			}
@@ -218,11 +218,11 @@ func TestMoreBlocksThanRestarts(t *testing.T) {
 func TestTurboAlone(t *testing.T) {
 	b := newBoth(t, Options{})
 	file := blocks{9, 9, [][2]int{all1, all1, all1, all1}, -1, flat(255, 128, 0, 128), false}.encode()
-	m, err := b.turbo.Decode(file, nil)
+	m, err := b.turbo.Decode(t.Context(), file, nil)
 	if err != nil || !bytes.Equal(m.Pixels, bytes.Repeat([]byte{128, 64, 0}, 81)) {
 		t.Errorf("%v, %v", m, err)
 	}
-	if _, err := b.plain.Decode(file, nil); err == nil || !strings.Contains(err.Error(), "Adobe") {
+	if _, err := b.plain.Decode(t.Context(), file, nil); err == nil || !strings.Contains(err.Error(), "Adobe") {
 		t.Errorf("with Go: %v", err)
 	}
 }
@@ -240,7 +240,7 @@ func TestManyDecoders(t *testing.T) {
 					return err
 				}
 				for range 20 {
-					if images[i], err = d.Decode(file, images[i].Pixels); err != nil {
+					if images[i], err = d.Decode(t.Context(), file, images[i].Pixels); err != nil {
 						return err
 					}
 				}
@@ -281,8 +281,8 @@ func TestTurboIsGoOnPhotographs(t *testing.T) {
 	var count [levels + 1]int
 	total := 0
 	for name, file := range sample(t, every) {
-		m, err := b.turbo.Decode(file, nil)
-		want, wantErr := b.plain.Decode(file, nil)
+		m, err := b.turbo.Decode(t.Context(), file, nil)
+		want, wantErr := b.plain.Decode(t.Context(), file, nil)
 		if err != nil || wantErr != nil || m.Height != want.Height || differ(m.Pixels, want.Pixels) > levels {
 			t.Errorf("%s: a difference of %d; %v, %v", name, differ(m.Pixels, want.Pixels), err, wantErr)
 			continue
@@ -335,8 +335,8 @@ func TestDamagedJPEG(t *testing.T) {
 			if h, w, err := Bounds(bad); err == nil && h*w > 1<<20 {
 				continue // allowed, and slow
 			}
-			_, err := b.turbo.Decode(bad, nil)
-			_, goErr := b.plain.Decode(bad, nil)
+			_, err := b.turbo.Decode(t.Context(), bad, nil)
+			_, goErr := b.plain.Decode(t.Context(), bad, nil)
 			switch {
 			case err != nil && goErr != nil:
 				refused++
