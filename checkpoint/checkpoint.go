@@ -37,6 +37,10 @@ const version, versionUnsummed = "2", "1"
 // maxHeader is the bound that the reference implementation of safetensors sets.
 const maxHeader = 100_000_000
 
+// maxTensors bounds the tensors of a file. An entry without numbers costs a header of
+// 100 MB nothing, and a reader a microsecond and a hundred bytes.
+const maxTensors = 100_000
+
 // Tensor is a named array of float32, row-major. No dimensions make a scalar.
 type Tensor struct {
 	Name  string

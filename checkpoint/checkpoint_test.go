@@ -78,7 +78,9 @@ func file(header string, data int) []byte {
 	return append(append(b, header...), make([]byte, data)...)
 }
 
-func decodeBytes(b []byte) (*Checkpoint, error) { return decode(bytes.NewReader(b), int64(len(b))) }
+func decodeBytes(b []byte) (*Checkpoint, error) {
+	return decode(bytes.NewReader(b), int64(len(b)), anything)
+}
 
 func TestRoundTrip(t *testing.T) {
 	dir := t.TempDir()
@@ -540,7 +542,7 @@ func TestReplaceIsAtomic(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := decode(held, info.Size()) // still open from before the first replacement
+	c, err := decode(held, info.Size(), anything) // still open from before the first replacement
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -575,6 +577,56 @@ func TestMemory(t *testing.T) {
 		}
 	}); got > 1<<20 {
 		t.Errorf("a false claim took %d bytes", got)
+	}
+}
+
+// sparse is a file of which only the head was written.
+type sparse []byte
+
+func (s sparse) ReadAt(b []byte, at int64) (int, error) {
+	clear(b)
+	if at < int64(len(s)) {
+		copy(b, s[at:])
+	}
+	return len(b), nil
+}
+
+// What a file claims, and has room for, is held against what is wanted and against the
+// machine before memory is taken.
+func TestHugeFilesTakeNoMemory(t *testing.T) {
+	const n = 1 << 50
+	head := file(fmt.Sprintf(`{"a":{"dtype":"F32","shape":[%d],"data_offsets":[0,%d]}}`, n/4, n), 0)
+	var many strings.Builder
+	for i := range maxTensors + 1 {
+		fmt.Fprintf(&many, `,"%d":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}`, i)
+	}
+	tooMany := file("{"+many.String()[1:]+"}", 0)
+	refused := errors.New("nobody wants it")
+	for _, c := range []struct {
+		name   string
+		b      []byte
+		size   int64
+		accept error
+		want   string
+	}{
+		{"more than the machine has", head, int64(len(head)) + n, nil, "this machine has memory for"},
+		{"not wanted", head, int64(len(head)) + n, refused, refused.Error()},
+		{"too many", tooMany, int64(len(tooMany)), nil, "more than 100000 tensors"},
+	} {
+		got := allocated(func() {
+			_, err := decode(sparse(c.b), c.size, func(_ State, tensors []Tensor) error {
+				if len(tensors) != 1 || tensors[0].Name != "a" || tensors[0].Data != nil || tensors[0].Shape[0] != n/4 {
+					t.Errorf("%s: asked about %v", c.name, tensors)
+				}
+				return c.accept
+			})
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%s: %v, want an error with %q", c.name, err, c.want)
+			}
+		})
+		if most := uint64(200 << 20); got > most {
+			t.Errorf("%s: %d bytes were taken, want %d at most", c.name, got, most)
+		}
 	}
 }
 

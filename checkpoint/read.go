@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"alexnet/internal/raw"
+	"alexnet/internal/sysmem"
 )
 
 // entry is what the header says of one tensor.
@@ -36,9 +37,18 @@ type span struct {
 // the tensors is taken. A damaged tensor and a number that is not finite are
 // errors, which name the tensor.
 func Read(path string) (*Checkpoint, error) {
+	return ReadIf(path, anything)
+}
+
+// anything accepts every file.
+func anything(State, []Tensor) error { return nil }
+
+// ReadIf is Read that asks accept before memory for the tensors is taken. The
+// tensors that accept sees have no Data. Its error ends the reading.
+func ReadIf(path string, accept func(State, []Tensor) error) (*Checkpoint, error) {
 	var c *Checkpoint
 	err := open(path, func(r io.ReaderAt, size int64) (err error) {
-		c, err = decode(r, size)
+		c, err = decode(r, size, accept)
 		return err
 	})
 	return c, err
@@ -86,15 +96,24 @@ func openFile(path string) (f *os.File, size int64, err error) {
 	return f, info.Size(), nil
 }
 
-func decode(r io.ReaderAt, size int64) (*Checkpoint, error) {
+func decode(r io.ReaderAt, size int64, accept func(State, []Tensor) error) (*Checkpoint, error) {
 	h, err := decodeHeader(r, size)
 	if err != nil {
 		return nil, err
 	}
 	c := &Checkpoint{State: h.State, Tensors: make([]Tensor, len(h.spans))}
 	for i, s := range h.spans {
+		c.Tensors[i] = Tensor{Name: s.name, Shape: s.shape}
+	}
+	if err := accept(h.State, c.Tensors); err != nil {
+		return nil, err
+	}
+	if most := sysmem.Total(); size > most {
+		return nil, fmt.Errorf("the file has %d bytes, and this machine has memory for %d: use a machine with more, or take another file", size, most)
+	}
+	for i, s := range h.spans {
 		data := make([]float32, (s.end-s.begin)/4)
-		c.Tensors[i] = Tensor{Name: s.name, Shape: s.shape, Data: data}
+		c.Tensors[i].Data = data
 		sum := uint32(0)
 		for at := s.begin; at < s.end; {
 			part := data[:min(chunk, len(data))]
@@ -210,6 +229,9 @@ func parseHeader(header []byte) (meta map[string]string, spans []span, err error
 			var e entry
 			if err = d.Decode(&e); err == nil {
 				var s span
+				if len(spans) == maxTensors {
+					return nil, nil, fmt.Errorf("byte %d: there are more than %d tensors: no network has so many; take another file", place, maxTensors)
+				}
 				if s, err = e.span(int64(len(header)) + 8); err == nil {
 					s.name = name
 					spans = append(spans, s)

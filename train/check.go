@@ -27,7 +27,7 @@ func Check(path string) (c Checked, err error) {
 	if err := f.Close(); err != nil {
 		return c, err
 	}
-	if c.Checkpoint, err = checkpoint.Read(path); err != nil || c.State.Net == "" {
+	if c.Checkpoint, err = read(path); err != nil || c.State.Net == "" {
 		return c, err
 	}
 	m := &Model{Checkpoint: c.Checkpoint, path: path}

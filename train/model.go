@@ -38,7 +38,7 @@ func OpenModel(ctx context.Context, path string, on plan.Placement, batch int) (
 
 // readModel reads a checkpoint and its network.
 func readModel(path string) (*Model, error) {
-	c, err := checkpoint.Read(path)
+	c, err := read(path)
 	if err != nil {
 		return nil, err
 	}

@@ -107,7 +107,7 @@ func (r *run) begin() error {
 	if r.Init == "" {
 		return nil
 	}
-	c, err := checkpoint.Read(r.Init)
+	c, err := read(r.Init)
 	if err != nil {
 		return err
 	}
@@ -136,7 +136,7 @@ func (r *run) restore() (changes []change, err error) {
 		return nil, err
 	}
 	path := cmp.Or(r.From, r.path(Newest))
-	c, err := checkpoint.Read(path)
+	c, err := read(path)
 	if errors.Is(err, fs.ErrNotExist) && r.From == "" && len(checkpointsIn(dir)) == 0 {
 		return nil, r.begin()
 	}
@@ -242,7 +242,7 @@ func (r *run) otherCheckpoint(path string) string {
 	best, step := "", int64(-1)
 	for _, name := range checkpointsIn(dir) {
 		other := filepath.Join(dir, name)
-		c, err := checkpoint.Read(other)
+		c, err := read(other)
 		if err != nil || other == path || c.Net == "" {
 			continue
 		}

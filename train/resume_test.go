@@ -343,7 +343,7 @@ func TestMetadataIsChecked(t *testing.T) {
 		"another data set (fingerprint 0123)":      func(s *checkpoint.State) { s.Dataset = "0123" },
 		"(its network):1:1":                        func(s *checkpoint.State) { s.Net = "nut tiny" },
 		"and its network says 1 and 16":            func(s *checkpoint.State) { s.Net = strings.Replace(tiny, "batch 8", "batch 16", 1) },
-		"layer conv1: its kernels was 2, and now":  func(s *checkpoint.State) { s.Net = strings.Replace(tiny, "conv 4", "conv 2", 1) },
+		"conv1.weight has shape [4 3 7 7], but th": func(s *checkpoint.State) { s.Net = strings.Replace(tiny, "conv 4", "conv 2", 1) },
 		"step 9223372036854775807 and 9223372036":  func(s *checkpoint.State) { s.Step, s.Images = math.MaxInt64, math.MaxInt64 },
 		"loss -1 and error NaN":                    func(s *checkpoint.State) { s.Loss, s.Top1Error = -1, math.NaN() },
 		"loss +Inf and error 0":                    func(s *checkpoint.State) { s.Loss, s.Top1Error = math.Inf(1), 0 },

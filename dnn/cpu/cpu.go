@@ -20,6 +20,7 @@ import (
 	"unsafe"
 
 	"alexnet/dnn"
+	"alexnet/internal/sysmem"
 )
 
 // Device is a CPU device.
@@ -123,7 +124,7 @@ func (d *Device) take(bytes int64, what string) ([]byte, error) {
 // fits returns an error if the machine's memory cannot hold so many bytes more.
 func fits(bytes int64) error {
 	const mib = 1 << 20
-	have, held := memory(), held.Load()
+	have, held := sysmem.Total(), held.Load()
 	if bytes > have-held-alignment {
 		return fmt.Errorf("%d MiB does not fit: the machine has %d MiB, of which this program holds %d; use a smaller batch or network",
 			bytes/mib, have/mib, held/mib)

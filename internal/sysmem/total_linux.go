@@ -1,4 +1,5 @@
-package cpu
+// Package sysmem says how much memory the machine has.
+package sysmem
 
 import (
 	"math"
@@ -6,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// memory returns the bytes of memory and swap space that the machine has.
-func memory() int64 {
+// Total returns the bytes of memory and swap space that the machine has.
+func Total() int64 {
 	var info unix.Sysinfo_t
 	if unix.Sysinfo(&info) != nil {
 		return math.MaxInt64
