@@ -580,7 +580,7 @@ func TestMemory(t *testing.T) {
 	}
 }
 
-// sparse is a file of which only the head was written.
+// sparse is the head of a file. The rest is a hole.
 type sparse []byte
 
 func (s sparse) ReadAt(b []byte, at int64) (int, error) {

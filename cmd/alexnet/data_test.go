@@ -120,6 +120,15 @@ func TestImageNetInOneCommand(t *testing.T) {
 	}
 }
 
+func TestWrongBoundOfUnpacking(t *testing.T) {
+	for _, what := range []string{"folder", "ilsvrc", "cifar10", "cifar100"} {
+		for _, n := range []string{"0", "-1", "1048577"} {
+			_, errs := alexnet(t, 2, "pack", what, "-unpacked", n, "-out", filepath.Join(t.TempDir(), "set"), "a.tar.gz")
+			contains(t, errs, "-unpacked "+n+": want from 1 to 1048576 GiB")
+		}
+	}
+}
+
 func TestWrongUseOfData(t *testing.T) {
 	dir := t.TempDir()
 	out := filepath.Join(dir, "out")

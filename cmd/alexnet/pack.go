@@ -52,14 +52,14 @@ var packCommand = &cli.Command{
 			Name:      "cifar10",
 			Usage:     "of CIFAR-10's binary version",
 			ArgsUsage: "DIR|TAR.GZ|ZIP",
-			Flags:     packFlags(),
+			Flags:     archiveFlags(),
 			Action:    func(c *cli.Context) error { return packImages(c, pack.CIFAR10, pack.Options{}) },
 		},
 		{
 			Name:      "cifar100",
 			Usage:     "of CIFAR-100's binary version, by its 100 fine labels",
 			ArgsUsage: "DIR|TAR.GZ|ZIP",
-			Flags:     packFlags(),
+			Flags:     archiveFlags(),
 			Action:    func(c *cli.Context) error { return packImages(c, pack.CIFAR100, pack.Options{}) },
 		},
 		{
@@ -96,6 +96,12 @@ func packFlags() []cli.Flag {
 	}
 }
 
+// archiveFlags are those of sources that may be archives.
+func archiveFlags() []cli.Flag {
+	return append(packFlags(),
+		&cli.IntFlag{Name: "unpacked", Usage: "what a tar.gz may unpack to, in `GIB`", DefaultText: "20 times its size, and always 1"})
+}
+
 // imageFlags are those of sources that are image files. size is -size where it
 // is not given; 0: images stay as they are.
 func imageFlags(size int) []cli.Flag {
@@ -104,7 +110,7 @@ func imageFlags(size int) []cli.Flag {
 		sizeFlag.Usage += " (default: images stay as they are, all of one size)"
 		sizeFlag.DefaultText = " "
 	}
-	return append(packFlags(),
+	return append(archiveFlags(),
 		sizeFlag,
 		&cli.BoolFlag{Name: "full", Usage: fmt.Sprintf("keep the whole image, at most %d times as long as its shorter side, for crops anywhere in it", picture.MaxAspect)},
 		&cli.StringFlag{Name: "filter", Value: picture.Bicubic.String(), Usage: "how images are scaled: bicubic, bilinear, box or lanczos (`NAME`)"},
@@ -160,6 +166,10 @@ func packInto(c *cli.Context, run packer, o pack.Options) error {
 	if c.Int("shard") < 1 || c.Int("shard") > 1<<20 {
 		return usagef("-shard %d: want from 1 to %d MiB", c.Int("shard"), 1<<20)
 	}
+	if n := c.Int("unpacked"); c.IsSet("unpacked") && (n < 1 || n > 1<<20) {
+		return usagef("-unpacked %d: want from 1 to %d GiB", n, 1<<20)
+	}
+	o.Unpacked = int64(c.Int("unpacked")) << 30
 	var err error
 	if o.Codec, err = record.ParseCodec(c.String("codec")); err != nil {
 		return usageError{err}

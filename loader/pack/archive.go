@@ -20,6 +20,16 @@ import (
 // maxFile bounds the size of a file that is read whole, as images are.
 const maxFile = 256 << 20
 
+// A tar.gz may unpack to so many times its size, and always to so many bytes, unless
+// more or less is allowed. Files of images hardly shrink.
+const usualRatio, usualUnpacked = 20, 1 << 30
+
+// scratch is where a tar.gz is unpacked.
+type scratch struct {
+	dir  string
+	most int64 // bytes that one may unpack to; 0: the usual
+}
+
 // archive is a folder, tar or zip, whose files can be read in any order by
 // several goroutines at once. A tar inside a folder or tar, as ImageNet has one
 // for each class, counts as a folder of the same name without ".tar".
@@ -41,13 +51,13 @@ type member struct {
 }
 
 // openArchive opens the folder, tar, tar.gz or zip at path; content tells which
-// it is. A tar.gz is unpacked to a tar in the folder temp first.
-func openArchive(ctx context.Context, path, temp string) (*archive, error) {
+// it is. A tar.gz is unpacked to a tar in temp first.
+func openArchive(ctx context.Context, path string, temp scratch) (*archive, error) {
 	return openPart(ctx, path, temp, func(string) bool { return true })
 }
 
 // openPart is openArchive that sees of a folder only the entries that are wanted.
-func openPart(ctx context.Context, path, temp string, wanted func(entry string) bool) (*archive, error) {
+func openPart(ctx context.Context, path string, temp scratch, wanted func(entry string) bool) (*archive, error) {
 	a := &archive{path: path}
 	info, err := os.Stat(path)
 	switch {
@@ -132,7 +142,7 @@ func (a *archive) openInner(ctx context.Context, file, name string, size int64) 
 }
 
 // open opens a tar, tar.gz or zip.
-func (a *archive) open(ctx context.Context, temp string) error {
+func (a *archive) open(ctx context.Context, temp scratch) error {
 	f, err := os.Open(a.path)
 	if err != nil {
 		return err
@@ -162,18 +172,29 @@ func (a *archive) open(ctx context.Context, temp string) error {
 }
 
 // spool puts the unpacked tar of a tar.gz in the place of a.file.
-func (a *archive) spool(ctx context.Context, temp string) (err error) {
+func (a *archive) spool(ctx context.Context, temp scratch) (err error) {
 	packed := a.file
 	defer func() { err = errors.Join(err, packed.Close()) }()
-	if a.file, err = os.CreateTemp(temp, "*-source.tar"); err != nil {
+	if a.file, err = os.CreateTemp(temp.dir, "*-source.tar"); err != nil {
 		return err
 	}
 	z, err := gzip.NewReader(packed)
-	if err == nil {
-		_, err = io.CopyBuffer(struct{ io.Writer }{a.file}, reader{ctx, z}, make([]byte, 1<<20))
+	most := temp.most
+	if err == nil && most == 0 {
+		var info fs.FileInfo
+		if info, err = packed.Stat(); err == nil {
+			most = max(usualUnpacked, usualRatio*info.Size())
+		}
 	}
-	if err != nil {
-		return fmt.Errorf("%s: unpacking it to %s: %w", a.path, temp, err)
+	n := int64(0)
+	if err == nil {
+		n, err = io.CopyBuffer(struct{ io.Writer }{a.file}, io.LimitReader(reader{ctx, z}, most+1), make([]byte, 1<<20))
+	}
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s: unpacking it to %s: %w", a.path, temp.dir, err)
+	case n > most:
+		return fmt.Errorf("%s: it unpacks to more than %d bytes; if that is right, allow more (-unpacked GIB), or unpack it and give the folder", a.path, most)
 	}
 	return nil
 }

@@ -42,6 +42,58 @@ func write1(t testing.TB, path string, b []byte) string {
 	return path
 }
 
+// A tar.gz of few bytes may unpack to many: what is allowed bounds what is written.
+func TestUnpackedIsBounded(t *testing.T) {
+	source := tarOf(t, map[string][]byte{"a/1.jpg": bytes.Repeat([]byte("x"), 100_000)})
+	path := write1(t, filepath.Join(t.TempDir(), "s.tar.gz"), gzipped(t, source))
+	for most, want := range map[int64]string{
+		0: "", int64(len(source)): "", int64(len(source)) - 1: "unpacks to more than", 1000: "-unpacked GIB",
+	} {
+		dir := t.TempDir()
+		a, err := openArchive(t.Context(), path, scratch{dir, most})
+		if want == "" {
+			if err != nil {
+				t.Errorf("%d bytes are allowed: %v", most, err)
+			} else if err := a.close(); err != nil {
+				t.Error(err)
+			}
+			continue
+		}
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%d bytes are allowed: %v, want an error with %q", most, err, want)
+		}
+		files, err := os.ReadDir(dir)
+		if err != nil || len(files) != 1 {
+			t.Fatal(files, err)
+		}
+		if info, err := files[0].Info(); err != nil || info.Size() > most+1 {
+			t.Errorf("%d bytes are allowed, and %d written: %v", most, info.Size(), err)
+		}
+	}
+}
+
+// The bound is for every source that may be an archive.
+func TestUnpackedIsBoundedForEverySource(t *testing.T) {
+	path := write1(t, filepath.Join(t.TempDir(), "s.tar.gz"), gzipped(t, tarOf(t, map[string][]byte{"a/1.jpg": make([]byte, 5000)})))
+	for name, pack := range map[string]func(Options) error{
+		"folder":   func(o Options) error { o.Size = 8; return second(Folder(t.Context(), o)) },
+		"ilsvrc":   func(o Options) error { o.Size = 8; return second(ILSVRC(t.Context(), o, ILSVRCSource{})) },
+		"cifar10":  func(o Options) error { return second(CIFAR10(t.Context(), o)) },
+		"cifar100": func(o Options) error { return second(CIFAR100(t.Context(), o)) },
+	} {
+		dir := t.TempDir()
+		err := pack(Options{Source: path, Out: filepath.Join(dir, "set"), Unpacked: 1000})
+		if err == nil || !strings.Contains(err.Error(), "s.tar.gz: it unpacks to more than 1000 bytes") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if left, _ := os.ReadDir(dir); len(left) > 0 {
+			t.Errorf("%s: left behind: %v", name, left)
+		}
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
 // A folder, a tar, a tar of tars and so on are one to their reader.
 func TestArchivesAreAlike(t *testing.T) {
 	inner := map[string][]byte{"1.jpg": []byte("one"), "x/2.jpg": []byte("two"), "._1.jpg": []byte("x"), "empty": nil}
@@ -60,7 +112,7 @@ func TestArchivesAreAlike(t *testing.T) {
 		"tar.gz of tars":         writeTar(t, filepath.Join(dir, "2z"), nested),
 		"tar of tars of folders": writeTar(t, filepath.Join(dir, "tar3"), again),
 	} {
-		a, err := openArchive(t.Context(), path, dir)
+		a, err := openArchive(t.Context(), path, scratch{dir: dir})
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -75,7 +127,7 @@ func TestArchivesAreAlike(t *testing.T) {
 	if err := os.Symlink(filepath.Join(dir, "folder"), link); err != nil {
 		t.Skip(err)
 	}
-	a, err := openArchive(t.Context(), link, dir)
+	a, err := openArchive(t.Context(), link, scratch{dir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,13 +141,13 @@ func TestBadInnerTars(t *testing.T) {
 	whole := tarOf(t, map[string][]byte{"1.jpg": []byte("one"), "2.jpg": []byte("two")})
 	dir := t.TempDir()
 	twice := tarOf(t, map[string][]byte{"a/1": nil, "a.tar": tarOf(t, map[string][]byte{"1": nil})})
-	if _, err := openArchive(t.Context(), write1(t, filepath.Join(dir, "twice"), twice), dir); err == nil || !strings.Contains(err.Error(), "twice: a") || !strings.Contains(err.Error(), "is there twice") {
+	if _, err := openArchive(t.Context(), write1(t, filepath.Join(dir, "twice"), twice), scratch{dir: dir}); err == nil || !strings.Contains(err.Error(), "twice: a") || !strings.Contains(err.Error(), "is there twice") {
 		t.Errorf("a tar and a folder of one class: %v", err)
 	}
 	for n := 0; n < len(whole)-1024; n += 256 {
 		cut := map[string][]byte{"a.tar": whole[:n]}
 		for _, path := range []string{writeTar(t, filepath.Join(dir, "tar"), cut), writeDir(t, filepath.Join(dir, "folder"), cut)} {
-			_, err := openArchive(t.Context(), path, dir)
+			_, err := openArchive(t.Context(), path, scratch{dir: dir})
 			if err == nil || !strings.Contains(err.Error(), "a.tar: at byte ") || !strings.Contains(err.Error(), path) {
 				t.Fatalf("class tar cut to %d of %d bytes: %v", n, len(whole), err)
 			}
@@ -145,7 +197,7 @@ func TestBadZips(t *testing.T) {
 		"large":     {rawZip(t, zip.FileHeader{Name: "a/1", Method: zip.Deflate, CompressedSize64: 1 << 20, UncompressedSize64: maxFile + 1}, make([]byte, 1<<20)), "at most"},
 	} {
 		dir := t.TempDir()
-		a, err := openArchive(t.Context(), write1(t, filepath.Join(dir, "z"), c.zip), dir)
+		a, err := openArchive(t.Context(), write1(t, filepath.Join(dir, "z"), c.zip), scratch{dir: dir})
 		if err == nil {
 			for _, m := range a.members {
 				if _, e := a.read(m, nil); e != nil {
@@ -159,7 +211,7 @@ func TestBadZips(t *testing.T) {
 		}
 	}
 	dir := t.TempDir()
-	a, err := openArchive(t.Context(), write1(t, filepath.Join(dir, "z"), zipOf(t, nil)), dir)
+	a, err := openArchive(t.Context(), write1(t, filepath.Join(dir, "z"), zipOf(t, nil)), scratch{dir: dir})
 	if err != nil || len(a.members) != 0 {
 		t.Errorf("a zip without files: %v", err)
 	}
@@ -193,7 +245,7 @@ func TestZip64(t *testing.T) {
 	out = binary.LittleEndian.AppendUint64(out, uint64(record))
 	out = append(out, "\x01\x00\x00\x00PK\x05\x06\x00\x00\x00\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x00\x00"...)
 	dir := t.TempDir()
-	a, err := openArchive(t.Context(), write1(t, filepath.Join(dir, "z"), out), dir)
+	a, err := openArchive(t.Context(), write1(t, filepath.Join(dir, "z"), out), scratch{dir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -239,7 +291,7 @@ func TestManyClasses(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
-	l, err := ilsvrcListing(t.Context(), ILSVRCSource{Source: path}, dir, 0.5)
+	l, err := ilsvrcListing(t.Context(), ILSVRCSource{Source: path}, scratch{dir: dir}, 0.5)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -286,7 +338,7 @@ func TestManyTarsFewHandles(t *testing.T) {
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 64, Max: 64}); err != nil {
 		t.Fatal(err)
 	}
-	l, err := ilsvrcListing(t.Context(), ILSVRCSource{Source: dir}, dir, 0.5)
+	l, err := ilsvrcListing(t.Context(), ILSVRCSource{Source: dir}, scratch{dir: dir}, 0.5)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -307,7 +359,7 @@ func TestManyTarsFewHandles(t *testing.T) {
 // A file that has become shorter since it was listed is an error.
 func TestShrunkFile(t *testing.T) {
 	dir := t.TempDir()
-	a, err := openArchive(t.Context(), writeDir(t, filepath.Join(dir, "s"), map[string][]byte{"a": []byte("one")}), dir)
+	a, err := openArchive(t.Context(), writeDir(t, filepath.Join(dir, "s"), map[string][]byte{"a": []byte("one")}), scratch{dir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -62,7 +62,7 @@ func (c *cifar) pack(ctx context.Context, o Options) (d *record.Dataset, err err
 		return nil, err
 	}
 	defer func() { err = out.end(err) }()
-	a, err := openArchive(ctx, o.Source, out.temp)
+	a, err := openArchive(ctx, o.Source, scratch{out.temp, o.Unpacked})
 	if err != nil {
 		return nil, err
 	}

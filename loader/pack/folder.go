@@ -20,7 +20,7 @@ func isSplit(name string) bool { return name == "train" || slices.Contains(testN
 // folderListing lists a folder or archive of images, laid out as Folder says, or
 // those of the given classes if there are any. The archives are closed where it
 // fails.
-func folderListing(ctx context.Context, path, temp string, testFraction float64, classes []string) (*listing, error) {
+func folderListing(ctx context.Context, path string, temp scratch, testFraction float64, classes []string) (*listing, error) {
 	a, err := openArchive(ctx, path, temp)
 	if err != nil {
 		return nil, err

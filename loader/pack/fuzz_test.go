@@ -27,7 +27,7 @@ func FuzzArchive(f *testing.F) {
 		if err := os.WriteFile(path, b, 0o666); err != nil {
 			t.Fatal(err)
 		}
-		a, err := openArchive(t.Context(), path, dir)
+		a, err := openArchive(t.Context(), path, scratch{dir: dir})
 		if err != nil {
 			return
 		}

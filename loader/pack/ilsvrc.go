@@ -32,7 +32,7 @@ type ILSVRCSource struct {
 // ilsvrcListing lists s. Classes are the synsets of the training images, in
 // their order. Without validation images, testFraction of each class becomes the
 // test split. The archives are closed where it fails.
-func ilsvrcListing(ctx context.Context, s ILSVRCSource, temp string, testFraction float64) (l *listing, err error) {
+func ilsvrcListing(ctx context.Context, s ILSVRCSource, temp scratch, testFraction float64) (l *listing, err error) {
 	f := &finder{ctx: ctx, temp: temp}
 	defer func() {
 		if err != nil {

@@ -212,7 +212,7 @@ func (c small) list(t *testing.T, fraction float64) (*listing, error) {
 			*p = filepath.Join(root, *p)
 		}
 	}
-	l, err := ilsvrcListing(t.Context(), s, filepath.Join(dir, "temp"), fraction)
+	l, err := ilsvrcListing(t.Context(), s, scratch{dir: filepath.Join(dir, "temp")}, fraction)
 	if err == nil && strings.Contains(l.source, dir) {
 		t.Errorf("the source, for people, has a path of this computer: %s", l.source)
 	}
@@ -331,7 +331,7 @@ func TestILSVRCWithoutValidation(t *testing.T) {
 		}
 		if want == "" {
 			dir := t.TempDir()
-			f, err := folderListing(t.Context(), writeDir(t, dir, classFolders()), dir, 0.25, nil)
+			f, err := folderListing(t.Context(), writeDir(t, dir, classFolders()), scratch{dir: dir}, 0.25, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -463,7 +463,7 @@ func TestILSVRCLinks(t *testing.T) {
 		os.Symlink("../disk/b", filepath.Join(dir, "source/ILSVRC2012_img_val.tar"))); err != nil {
 		t.Skip(err)
 	}
-	l, err := ilsvrcListing(t.Context(), ILSVRCSource{Source: filepath.Join(dir, "source")}, dir, 0.1)
+	l, err := ilsvrcListing(t.Context(), ILSVRCSource{Source: filepath.Join(dir, "source")}, scratch{dir: dir}, 0.1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -474,7 +474,7 @@ func TestILSVRCLinks(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(dir, "disk/a")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ilsvrcListing(t.Context(), ILSVRCSource{Source: filepath.Join(dir, "source")}, dir, 0.1); err == nil || !strings.Contains(err.Error(), "source/train: no such file") {
+	if _, err := ilsvrcListing(t.Context(), ILSVRCSource{Source: filepath.Join(dir, "source")}, scratch{dir: dir}, 0.1); err == nil || !strings.Contains(err.Error(), "source/train: no such file") {
 		t.Errorf("a link to nothing: %v", err)
 	}
 }
@@ -496,7 +496,7 @@ func TestListingStops(t *testing.T) {
 	for name, b := range map[string][]byte{"folder/train.tar": tarOf(t, classTars(t)), "tar": tarOf(t, classTars(t)), "zip": zipOf(t, classFolders()), "tar.gz": gzipped(t, tarOf(t, classTars(t)))} {
 		writeDir(t, dir, one(name, b))
 		source, _, _ := strings.Cut(name, "/")
-		if _, err := ilsvrcListing(ctx, ILSVRCSource{Source: filepath.Join(dir, source)}, dir, 0.1); !errors.Is(err, context.Canceled) {
+		if _, err := ilsvrcListing(ctx, ILSVRCSource{Source: filepath.Join(dir, source)}, scratch{dir: dir}, 0.1); !errors.Is(err, context.Canceled) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -510,7 +510,7 @@ func TestILSVRCClosesOnError(t *testing.T) {
 	dir := t.TempDir()
 	writeDir(t, dir, joined(one("train.tar", tarOf(t, classTars(t))), one("val.tar", tarOf(t, smallVal(flatVal))), one("val.txt", []byte("x 1\n"))))
 	before := len(names(t, "/proc/self/fd"))
-	if _, err := ilsvrcListing(t.Context(), ILSVRCSource{Source: dir}, dir, 0.1); err == nil {
+	if _, err := ilsvrcListing(t.Context(), ILSVRCSource{Source: dir}, scratch{dir: dir}, 0.1); err == nil {
 		t.Fatal("no error")
 	}
 	if after := len(names(t, "/proc/self/fd")); after > before {

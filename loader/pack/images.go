@@ -24,7 +24,7 @@ import (
 // as in ImageNet. Files are images by content, whatever their names: JPEG, PNG,
 // GIF, BMP or WebP. Files and folders that start with a dot are passed over.
 func Folder(ctx context.Context, o Options) (*record.Dataset, error) {
-	return packListing(ctx, o, func(temp string, fraction float64) (*listing, error) {
+	return packListing(ctx, o, func(temp scratch, fraction float64) (*listing, error) {
 		l, err := folderListing(ctx, o.Source, temp, fraction, o.Classes)
 		if err != nil || o.Names == "" {
 			return l, err
@@ -44,13 +44,13 @@ func Folder(ctx context.Context, o Options) (*record.Dataset, error) {
 // no validation images, a part of each class becomes the test split.
 func ILSVRC(ctx context.Context, o Options, s ILSVRCSource) (*record.Dataset, error) {
 	s.Source, s.Names = o.Source, o.Names
-	return packListing(ctx, o, func(temp string, fraction float64) (*listing, error) {
+	return packListing(ctx, o, func(temp scratch, fraction float64) (*listing, error) {
 		return ilsvrcListing(ctx, s, temp, fraction)
 	})
 }
 
 // packListing packs what list finds.
-func packListing(ctx context.Context, o Options, list func(temp string, fraction float64) (*listing, error)) (d *record.Dataset, err error) {
+func packListing(ctx context.Context, o Options, list func(temp scratch, fraction float64) (*listing, error)) (d *record.Dataset, err error) {
 	if !(o.TestFraction >= 0 && o.TestFraction < 1) {
 		return nil, fmt.Errorf("test fraction %g: it must be from 0 to below 1", o.TestFraction)
 	}
@@ -67,7 +67,7 @@ func packListing(ctx context.Context, o Options, list func(temp string, fraction
 		return nil, err
 	}
 	defer func() { err = out.end(err) }()
-	l, err := list(out.temp, cmp.Or(o.TestFraction, 0.1))
+	l, err := list(scratch{out.temp, o.Unpacked}, cmp.Or(o.TestFraction, 0.1))
 	if err != nil {
 		return nil, err
 	}

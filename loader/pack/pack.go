@@ -48,6 +48,8 @@ type Options struct {
 	Classes []string // the classes to pack; none: all. Folder only.
 	Names   string   // file that gives synsets words; "": one beside the images, if there is any. Folder and ILSVRC only.
 
+	Unpacked int64 // bytes that a tar.gz may unpack to; 0: 20 times its size, and always 1 GiB
+
 	Strict     bool  // a file that is no image is an error; else it is listed in rejected.tsv
 	ShardBytes int64 // decoded pixels that go into one shard; 0: 1 GiB
 

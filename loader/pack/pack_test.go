@@ -471,7 +471,7 @@ func TestOutIsNeverOverwritten(t *testing.T) {
 func TestStoppedImageIsNotRejected(t *testing.T) {
 	dir := t.TempDir()
 	write1(t, filepath.Join(dir, "a.png"), encoded(t, 1, 8, 8))
-	a, err := openArchive(t.Context(), dir, dir)
+	a, err := openArchive(t.Context(), dir, scratch{dir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}

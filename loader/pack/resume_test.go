@@ -286,7 +286,7 @@ func TestOnlyTheSamePackingGoesOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := folderListing(t.Context(), source, dir, 0.1, nil)
+	l, err := folderListing(t.Context(), source, scratch{dir: dir}, 0.1, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,7 +28,7 @@ type entry struct {
 // finder opens archives.
 type finder struct {
 	ctx      context.Context
-	temp     string
+	temp     scratch
 	archives []*archive
 }
 
