@@ -23,6 +23,9 @@ const maxPixels = 64 << 20
 // one. The picture may still turn out to be damaged.
 func Bounds(file []byte) (height, width int, err error) {
 	c, format, err := image.DecodeConfig(bytes.NewReader(file))
+	if errors.Is(err, image.ErrFormat) {
+		return 0, 0, fmt.Errorf("reading it as an image: %w", unknown(file))
+	}
 	if err != nil {
 		return 0, 0, fmt.Errorf("reading it as an image: %w", foreign(err))
 	}
