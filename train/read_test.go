@@ -3,7 +3,6 @@ package train
 import (
 	"encoding/binary"
 	"encoding/json"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,7 +24,7 @@ func sparseFile(t *testing.T, name string, shape ...int) string {
 	path := filepath.Join(t.TempDir(), "sparse.safetensors")
 	check(t, os.WriteFile(path, append(binary.LittleEndian.AppendUint64(nil, uint64(len(header))), header...), 0o666))
 	if err := os.Truncate(path, int64(8+len(header)+size)); err != nil {
-		t.Skip(fmt.Sprintf("this file system has no sparse files of %d bytes: %v", size, err))
+		t.Skipf("this file system has no sparse files of %d bytes: %v", size, err)
 	}
 	return path
 }
