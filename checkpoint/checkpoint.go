@@ -30,8 +30,8 @@ import (
 	"strconv"
 )
 
-// The version is that of the metadata; the tensors are safetensors in any version. In
-// version 1 there were no checksums.
+// The versions of the metadata. The tensors are safetensors in any version. Version 1
+// had no checksums.
 const version, versionUnsummed = "2", "1"
 
 // maxHeader is the bound that the reference implementation of safetensors sets.

@@ -15,9 +15,8 @@ import (
 	"alexnet/model"
 )
 
-// FuzzSchedule wants a schedule that a run goes on with to have rates that are
-// finite, and none that is 0 but where the network says so, and to read the same when
-// it is written again.
+// FuzzSchedule wants a schedule that a run goes on with to have finite rates. A rate
+// is 0 only if the network says so. Written again, the schedule reads the same.
 func FuzzSchedule(f *testing.F) {
 	f.Add(`{"tested":3,"divided":1,"best":0.25,"since":2,"by_hand":{"":10,"fc2":0.5},"changes":[{"step":7,"layer":"fc2","rate":0.01,"why":"by hand"}]}`, uint32(40), uint16(3))
 	f.Add(`{"tested":0,"divided":0,"best":1.7976931348623157e308,"since":0}`, uint32(0), uint16(0))

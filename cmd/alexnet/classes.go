@@ -18,9 +18,9 @@ type counter interface {
 	Counts(split string) ([]int, error)
 }
 
-// classMessages says of a data set what keeps its classes from being learned or tested:
-// a class without images, as when all its files were rejected, or with far fewer than
-// another.
+// classMessages says what keeps classes of a data set from being learned or tested. A
+// class may have no images, as when all its files were rejected, or far fewer than
+// another class.
 func classMessages(d *record.Dataset, of counter) ([]string, error) {
 	var messages []string
 	for _, split := range []string{"train", "test"} {

@@ -96,7 +96,7 @@ func packFlags() []cli.Flag {
 	}
 }
 
-// archiveFlags are those of sources that may be archives.
+// archiveFlags returns the flags of commands whose source may be an archive.
 func archiveFlags() []cli.Flag {
 	return append(packFlags(),
 		&cli.IntFlag{Name: "unpacked", Usage: "what a tar.gz may unpack to, in `GIB`", DefaultText: "20 times its size, and always 1"})

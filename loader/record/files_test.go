@@ -13,8 +13,8 @@ import (
 	"alexnet/internal/testenv"
 )
 
-// manyShards opens a data set of 30 training shards of one chunk each, of which at
-// most limit may be open.
+// manyShards opens a data set of 30 training shards of one chunk each. At most limit
+// shards may be open.
 func manyShards(t *testing.T, limit int) *Folder {
 	t.Helper()
 	dir, d, _ := folder(t)
