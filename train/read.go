@@ -2,7 +2,6 @@ package train
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"alexnet/checkpoint"
@@ -31,11 +30,11 @@ func read(path string) (*checkpoint.Checkpoint, error) {
 					return err
 				}
 			}
-			switch {
-			case shape == nil:
+			if shape == nil {
 				return fmt.Errorf("its tensor %s is none of the network %s: it belongs to another network", t.Name, net.Name)
-			case !slices.Equal(t.Shape, shape):
-				return fmt.Errorf("its tensor %s has shape %v, but the network %s needs %v: it belongs to another network", t.Name, t.Shape, net.Name, shape)
+			}
+			if err := hasShape(net, &t, shape); err != nil {
+				return err
 			}
 		}
 		return nil

@@ -95,10 +95,15 @@ func find(net *model.Net, named map[string]*checkpoint.Tensor, name string, shap
 	if t == nil {
 		return nil, fmt.Errorf("it has no tensor %s, which the network %s needs: it belongs to another network", name, net.Name)
 	}
+	return t, hasShape(net, t, shape)
+}
+
+// hasShape returns an error if a tensor has another shape than net needs.
+func hasShape(net *model.Net, t *checkpoint.Tensor, shape []int) error {
 	if !slices.Equal(t.Shape, shape) {
-		return nil, fmt.Errorf("its tensor %s has shape %v, but the network %s needs %v: it belongs to another network", name, t.Shape, net.Name, shape)
+		return fmt.Errorf("its tensor %s has shape %v, but the network %s needs %v: it belongs to another network", t.Name, t.Shape, net.Name, shape)
 	}
-	return t, nil
+	return nil
 }
 
 // save reads the devices' tensors back into tensors, which have the names and
